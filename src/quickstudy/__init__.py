@@ -1,0 +1,2 @@
+"""quickstudy"""
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""How one-task code is run over a batch of tasks."""

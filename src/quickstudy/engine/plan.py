@@ -1,0 +1,50 @@
+"""Which way a batch of tasks is run, and why."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from torch import nn
+
+from ..task import Task
+
+FEW_IMAGES = 20  # measured on 28x28 images and Conv-4, 2 cores: vectorised wins by 1.7 at 10 images, loses at 80
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How the engine runs a batch: all ways give the same numbers.
+
+    Args:
+        how: 'vmap' (vectorised over tasks) or 'loop' (one task after another).
+        chunk: tasks at a time, for the vectorised way and for each backward pass.
+        reason: why this way, for people.
+    """
+
+    how: Literal["vmap", "loop"]
+    chunk: int
+    reason: str
+
+
+def choose(learner: nn.Module, tasks: Task) -> Plan:
+    """The plan for a learner: a fixed rule, so that a resumed run takes the same way.
+
+    Dense nets are about eight times faster vectorised. Convolutions with weights of their own for each task are not: on
+    a CPU a loop is up to twice as fast and takes a third of the memory, unless a task holds so few images that the
+    overhead of a call weighs more than its arithmetic.
+    """
+    if getattr(learner, "stochastic", False):
+        return Plan("loop", 1, "adapting draws random numbers, one stream a task")
+    if any(isinstance(m, nn.modules.dropout._DropoutNd) and m.training and m.p > 0 for m in learner.modules()):
+        return Plan("loop", 1, "dropout draws random numbers, one stream a task")
+    recurrent = next((m for m in learner.modules() if isinstance(m, nn.RNNBase)), None)
+    if recurrent is not None:
+        return Plan("loop", 1, f"{type(recurrent).__name__} cannot be vectorised over tasks")
+    on_cpu = tasks.support.x.device.type == "cpu"
+    if on_cpu and any(isinstance(m, nn.modules.conv._ConvNd) for m in learner.modules()):
+        images = tasks.support.y.shape[1] + tasks.query.y.shape[1]
+        if images > FEW_IMAGES:
+            return Plan("loop", 1, f"convolutions over {images} images a task run faster on a CPU one task at a time")
+        return Plan("vmap", 32, f"with {images} images a task the overhead of a call outweighs its arithmetic")
+    return Plan("vmap", 64, "dense layers run fastest over many tasks at once")

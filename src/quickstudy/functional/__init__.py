@@ -1,0 +1,1 @@
+"""Pure tensor maths: torch in, torch out, no class of ours."""

@@ -1,0 +1,1 @@
+"""Learners by family: one algorithm, one file."""

@@ -1,0 +1,1 @@
+"""Loops: they know tasks and learners, never an algorithm."""

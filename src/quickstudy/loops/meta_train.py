@@ -1,0 +1,285 @@
+"""Meta-training: a generator of records, with everything else plain code around it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ..engine.plan import Plan, choose
+from ..errors import BadFile, TrainingStopped, UserError
+from ..learner import Learner, Loss
+from ..rng import Rng
+from ..task import Task, batch_size, take
+from ..tasks.source import TaskSource
+from .checkpoint import Checkpoint, load_tensors, optimizer_tensors, restore_module, restore_optimizer, save_tensors
+from .schedules import Schedule, constant
+
+Optimizers = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+
+
+class Scored(Protocol):
+    """What validation gives back."""
+
+    @property
+    def score(self) -> float:
+        """Higher is better."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """One step of meta-training.
+
+    Attributes:
+        step: steps done, this one included.
+        loss: mean objective over the tasks of the step.
+        metric: mean query metric over them: share of right answers, or mean squared error in raw units.
+        tasks: tasks seen so far.
+        seconds: spent so far, earlier sessions included, validation included.
+        rate: tasks a second in this step.
+        validation: what `validate` gave back, on steps where it was asked.
+        best: whether that is the best so far.
+    """
+
+    step: int
+    loss: float
+    metric: float
+    tasks: int
+    seconds: float
+    rate: float
+    validation: Any = None
+    best: bool = False
+
+    def __str__(self) -> str:
+        judged = "" if self.validation is None else f", validation {self.validation}{' (best)' if self.best else ''}"
+        return f"step {self.step}: loss {self.loss:.4g}, {self.rate:,.0f} tasks/s{judged}"
+
+
+def meta_train(
+    learner: Learner,
+    source: TaskSource,
+    *,
+    steps: int,
+    tasks: int = 1,
+    optimizer: Optimizers = partial(torch.optim.Adam, lr=1e-3),
+    schedule: Schedule | None = None,
+    rng: Rng | None = None,
+    validate: Callable[[Learner], Scored] | None = None,
+    every: int = 500,
+    checkpoint: Checkpoint | None = None,
+    resume: bool = False,
+    seconds: float | None = None,
+) -> Iterator[Record]:
+    """Train a learner over tasks, one record a step; stopping to iterate stops the training.
+
+    The episodes of step s are number s * tasks and on, whatever happened before, so a resumed run is the same run,
+    bit for bit (same machine, same threads). When all steps are done and there was validation, the learner is left with
+    the weights that validated best.
+
+    Args:
+        learner: changed in place.
+        source: where tasks come from; its training split, usually.
+        steps: outer steps.
+        tasks: tasks a step (the meta-batch).
+        optimizer: parameters -> torch optimizer.
+        schedule: step -> factor on the optimizer's rate.
+        rng: key for learners that draw random numbers.
+        validate: learner -> something with a `score`, on fixed tasks; see `evaluation.evaluate`.
+        every: steps between validations.
+        checkpoint: where and how often to save.
+        resume: go on from `checkpoint.last` if it is there.
+        seconds: stop after the step that passes this much time.
+
+    Raises:
+        UserError: there is nothing to train.
+        TrainingStopped: a loss or gradient is not finite; the weights are those before the step.
+        BadFile: a checkpoint that cannot be read, or is of another run.
+    """
+    run = _Run(learner, source, tasks, optimizer, schedule or constant(), rng or Rng(0), validate, checkpoint)
+    if resume:
+        run.resume()
+    boundary = True
+    try:
+        while run.step < steps and (seconds is None or run.seconds < seconds):
+            boundary = False
+            record = run.advance(validating=(run.step + 1) % every == 0 or run.step + 1 == steps)
+            boundary = True
+            if checkpoint is not None and run.step % checkpoint.every == 0:
+                run.save()
+            yield record
+    finally:
+        # In the middle of a step weights and optimizer may disagree; then the checkpoint before it is the one to keep.
+        if boundary and checkpoint is not None and run.step > run.saved:
+            run.save()
+    run.restore_best()
+
+
+class _Run:
+    """What one run of meta-training holds between steps."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        source: TaskSource,
+        tasks: int,
+        optimizer: Optimizers,
+        schedule: Schedule,
+        rng: Rng,
+        validate: Callable[[Learner], Scored] | None,
+        checkpoint: Checkpoint | None,
+    ):
+        parameters = [p for p in learner.parameters() if p.requires_grad]
+        if learner.meta_gradient == "none" or not parameters:
+            raise UserError(f"{type(learner).__name__} has nothing to meta-train; evaluate it as it is.")
+        self.learner, self.source, self.tasks, self.rng = learner, source, tasks, rng
+        self.optimizer, self.schedule, self.validate, self.checkpoint = optimizer(parameters), schedule, validate, checkpoint
+        self.base = [group["lr"] for group in self.optimizer.param_groups]
+        self.step = self.saved = 0
+        self.seconds = 0.0
+        self.best: float | None = None
+        self.best_weights: dict[str, Tensor] = {}
+
+    def advance(self, *, validating: bool) -> Record:
+        """One outer step, and validation if it is due."""
+        began = time.perf_counter()
+        self.learner.train()
+        batch = self.source.sample(self.step * self.tasks, self.tasks)
+        if self.learner.plan is None:
+            self.learner.plan = choose(self.learner, batch)
+        for group, lr in zip(self.optimizer.param_groups, self.base, strict=True):
+            group["lr"] = lr * self.schedule(self.step)
+        self.optimizer.zero_grad()
+        loss = backward(self.learner, batch, self.learner.plan, self.rng.at("step", self.step))
+        self._check_finite(loss, batch)
+        self.optimizer.step()
+        self.step += 1
+        spent = time.perf_counter() - began
+        judged, best = None, False
+        if validating and self.validate is not None:
+            judged = self.validate(self.learner)
+            best = self._keep_if_best(judged.score)
+        self.seconds += time.perf_counter() - began
+        return Record(
+            self.step,
+            loss.objective.mean().item(),
+            loss.metric.mean().item(),
+            self.step * self.tasks,
+            self.seconds,
+            self.tasks / spent,
+            judged,
+            best,
+        )
+
+    def _check_finite(self, loss: Loss, batch: Task) -> None:
+        bad = (~torch.isfinite(loss.objective)).nonzero().flatten().tolist()
+        gradients = [p.grad for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
+        if not bad and all(bool(torch.isfinite(g).all()) for g in gradients):
+            return
+        self.optimizer.zero_grad()
+        first = self.step * self.tasks
+        if not bad:
+            where = f"a gradient is not finite in episodes {first} to {first + self.tasks - 1}"
+        else:
+            where = f"the loss of episode {first + bad[0]} is {loss.objective[bad[0]].item()}"
+        one = take(batch, bad[0] if bad else 0)
+        if not bool(torch.isfinite(one.support.x).all() and torch.isfinite(one.query.x).all()):
+            cause = "its inputs hold NaN or infinity: clean the data"
+        elif not all(bool(torch.isfinite(p).all()) for p in self.learner.parameters()):
+            cause = "the weights were not finite before it: begin again from an earlier checkpoint with a lower rate"
+        else:
+            cause = "a rate is too high, most likely: lower the inner lr, or the optimizer's"
+        raise TrainingStopped(
+            f"Stopped at step {self.step + 1}: {where} ({self.source.name}, {self.source.split}). Likely cause: {cause}."
+            " The weights are those before this step."
+        )
+
+    def _keep_if_best(self, score: float) -> bool:
+        if self.best is not None and not score > self.best:
+            return False
+        self.best = score
+        self.best_weights = {name: t.detach().clone() for name, t in self.learner.state_dict().items()}
+        if self.checkpoint is not None:
+            save_tensors(self.checkpoint.best, self.best_weights, {"step": self.step, "score": score})
+        return True
+
+    def restore_best(self) -> None:
+        """Leave the learner with the weights that validated best, if anything was validated."""
+        if self.best_weights:
+            self.learner.load_state_dict(self.best_weights)
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        """What has to be the same for a resumed run to be the same run."""
+        protocol = {k: list(v) if isinstance(v, tuple) else v for k, v in self.source.protocol.items()}
+        return {"learner": type(self.learner).__name__, "seed": self.source.seed, "split": self.source.split} | {
+            "tasks": self.tasks,
+            "protocol": protocol,
+        }
+
+    def save(self) -> None:
+        """Write everything that the next step depends on."""
+        assert self.checkpoint is not None
+        tensors, optimizer = optimizer_tensors(self.optimizer)
+        tensors |= {f"learner/{name}": t for name, t in self.learner.state_dict().items()}
+        about = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "best": self.best,
+            "optimizer": optimizer,
+            "base": self.base,
+            "plan": dataclasses.asdict(self.learner.plan) if self.learner.plan else None,
+            "threads": torch.get_num_threads(),
+            "run": self._identity,
+        }
+        save_tensors(self.checkpoint.last, tensors, about)
+        self.saved = self.step
+
+    def resume(self) -> None:
+        """Go on from the last checkpoint, if there is one."""
+        if self.checkpoint is None:
+            raise UserError("To resume, say where the checkpoints are: checkpoint=Checkpoint(folder).")
+        if not self.checkpoint.last.exists():
+            return
+        tensors, about = load_tensors(self.checkpoint.last)
+        for key, value in self._identity.items():
+            if about["run"].get(key) != value:
+                raise BadFile(
+                    f"The checkpoint at {self.checkpoint.last} is of another run: its {key} is {about['run'].get(key)},"
+                    f" here it is {value}. Choose another folder, or do not resume."
+                )
+        if about["threads"] != torch.get_num_threads():
+            warnings.warn(
+                f"The run was begun with {about['threads']} threads and goes on with {torch.get_num_threads()}: results"
+                " may differ in the last bits.",
+                stacklevel=2,
+            )
+        weights = {n.removeprefix("learner/"): t for n, t in tensors.items() if n.startswith("learner/")}
+        restore_module(self.learner, weights, self.checkpoint.last)
+        restore_optimizer(self.optimizer, tensors, about["optimizer"])
+        self.step = self.saved = about["step"]
+        self.seconds, self.best, self.base = about["seconds"], about["best"], about["base"]
+        self.learner.plan = Plan(**about["plan"]) if about["plan"] else None
+        if self.best is not None:
+            self.best_weights, _ = load_tensors(self.checkpoint.best)
+
+
+def backward(learner: Learner, tasks: Task, plan: Plan, rng: Rng) -> Loss:
+    """Add the gradient of the mean objective to the parameters, a chunk of tasks at a time, so that only one chunk's
+    graph is alive; (T,) objectives and metrics, detached."""
+    count = batch_size(tasks)
+    chunk = count if learner.joint else plan.chunk
+    parts = []
+    for start in range(0, count, chunk):
+        loss = learner.loss(take(tasks, slice(start, start + chunk)), rng=rng.at(start))
+        if not bool(torch.isfinite(loss.objective).all()):
+            parts.append(Loss(loss.objective.detach(), loss.metric))
+            break
+        (loss.objective.sum() / count).backward()
+        parts.append(Loss(loss.objective.detach(), loss.metric))
+    return Loss(*(torch.cat(column) for column in zip(*parts, strict=True)))

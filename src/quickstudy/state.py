@@ -1,0 +1,148 @@
+"""A learned task is a value: what `adapt` gives back, how it is saved, and the envelope around it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from .errors import BadFile
+from .pytree import pytree, static
+
+FORMAT = 1
+S = TypeVar("S")
+
+
+@pytree
+class Envelope:
+    """What has to be known to use a saved state: whose it is, and what its answers mean.
+
+    Args:
+        learner: hash of the learner's weights (`fingerprint`).
+        classes: the name of each answer; empty for regression.
+        kind: 'classification' or 'regression'.
+        feature: shape of one input.
+    """
+
+    learner: str = static()
+    classes: tuple[str, ...] = static(())
+    kind: str = static("classification")
+    feature: tuple[int, ...] = static(())
+
+
+def fingerprint(module: nn.Module) -> str:
+    """SHA-256 over names, types, shapes and values of a module's parameters and buffers."""
+    return checksum(module.state_dict())
+
+
+def pack(value: Any, prefix: str = "") -> tuple[dict[str, Tensor], Any]:
+    """Take a state apart into named tensors and a JSON description of how they fit together."""
+    if isinstance(value, Tensor):
+        return {prefix: value.detach().cpu().contiguous()}, "tensor"
+    if value is None or isinstance(value, bool | int | float | str):
+        return {}, {"value": value}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        kind, items = "state", {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    elif isinstance(value, dict):
+        kind, items = "dict", value
+    elif isinstance(value, tuple | list):
+        kind, items = "tuple", {str(i): v for i, v in enumerate(value)}
+    else:
+        raise TypeError(f"A state is made of tensors, numbers, texts, tuples and dicts, but '{prefix}' is {type(value).__name__}.")
+    tensors, plan = {}, {}
+    for name, item in items.items():
+        part, plan[name] = pack(item, f"{prefix}/{name}" if prefix else name)
+        tensors.update(part)
+    return tensors, {kind: plan}
+
+
+def unpack(cls: type[S], tensors: dict[str, Tensor], plan: Any) -> S:
+    """Put a state of class `cls` together again; its class comes from the learner, never from the file."""
+    made = _unpack(tensors, plan, "", cls)
+    if not isinstance(made, cls):
+        raise BadFile(f"This file does not hold a {cls.__name__}.")
+    return made
+
+
+def _unpack(tensors: dict[str, Tensor], plan: Any, prefix: str, cls: type | None = None) -> Any:
+    if plan == "tensor":
+        return tensors[prefix]
+    kind, items = next(iter(plan.items()))
+    if kind == "value":
+        return items
+    values = {k: _unpack(tensors, p, f"{prefix}/{k}" if prefix else k) for k, p in items.items()}
+    if kind == "tuple":
+        return tuple(values[str(i)] for i in range(len(values)))
+    if kind == "state" and cls is not None:
+        return cls(**values)
+    return values
+
+
+def save_state(state: Any, path: str | Path, envelope: Envelope) -> None:
+    """Write a state and its envelope to one safetensors file (nothing in it can be executed)."""
+    tensors, plan = pack(state)
+    about = {
+        "quickstudy": "state",
+        "format": str(FORMAT),
+        "plan": json.dumps(plan),
+        "envelope": json.dumps(dataclasses.asdict(envelope)),
+        "sha256": checksum(tensors),
+    }
+    Path(path).write_bytes(save(tensors, metadata=about))
+
+
+def load_state(path: str | Path, cls: type[S]) -> tuple[S, Envelope]:
+    """Read a state of class `cls` (a learner's `State`) and its envelope.
+
+    Raises:
+        BadFile: not a state, of a newer format, truncated or altered.
+    """
+    tensors, about = read_tensors(path, "state", FORMAT)
+    try:
+        fields = json.loads(about["envelope"])
+        envelope = Envelope(
+            fields["learner"], tuple(fields["classes"]), fields["kind"], tuple(int(d) for d in fields["feature"])
+        )
+        return unpack(cls, tensors, json.loads(about["plan"])), envelope
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadFile(f"The state in {path} does not fit a {cls.__name__}: {error}.") from error
+
+
+def checksum(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over named tensors; safetensors itself would let altered values pass."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def read_tensors(path: str | Path, what: str, newest: int) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors and metadata of one of our safetensors files, checked against its checksum.
+
+    Raises:
+        BadFile: missing, truncated, altered, of another kind or of a newer format; the message says which.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BadFile(f"There is no {what} at {path}.")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            about = file.metadata() or {}
+        tensors = load_file(path)
+    except Exception as error:  # safetensors raises several kinds, all of them meaning this
+        raise BadFile(f"The {what} at {path} cannot be read ({error}); it is truncated or not a safetensors file.") from error
+    if about.get("quickstudy") != what:
+        raise BadFile(f"The file {path} is not a quickstudy {what} (it says: {about.get('quickstudy', 'nothing')}).")
+    if int(about.get("format", "0")) > newest:
+        raise BadFile(f"The {what} at {path} is of format {about['format']}, newer than {newest}, the newest known here; update quickstudy.")
+    if checksum(tensors) != about.get("sha256"):
+        raise BadFile(f"The {what} at {path} has been altered: its tensors do not match the checksum it was saved with.")
+    return tensors, about

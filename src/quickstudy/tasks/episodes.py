@@ -1,0 +1,137 @@
+"""N-way K-shot episodes from any labelled set (Vinyals et al. 2016, arXiv:1606.04080)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import NotEnoughExamples, UserError
+from ..rng import distinct
+from ..task import Examples, Origin, Task
+from .pool import Pool
+from .source import TaskSource
+
+Count = int | tuple[int, int]  # a number, or (least, most): drawn anew in every episode
+
+
+class Episodes(TaskSource):
+    """Draw some classes, give them labels in random order, draw support and query examples of each, all disjoint.
+
+    Args:
+        pool: what to draw from.
+        ways: classes a task; a pair (least, most) draws the number anew in every episode.
+        shots: support examples a class, or a pair.
+        queries: query examples a class.
+        seed: of the episodes.
+        split: 'train', 'validation' or 'test'.
+
+    Raises:
+        NotEnoughExamples: the split has too few classes, or a class too few examples; the message names them.
+
+    >>> pool = Pool.of(torch.arange(12.0).view(12, 1), list("aaaabbbbcccc"))
+    >>> task = Episodes(pool, ways=2, shots=1, queries=2).sample(first=0, count=5)
+    >>> task.support.x.shape, task.query.y.shape
+    (torch.Size([5, 2, 1]), torch.Size([5, 4]))
+    """
+
+    def __init__(
+        self, pool: Pool, *, ways: Count = 5, shots: Count = 1, queries: int = 15, seed: int = 0, split: str = "train"
+    ):
+        self.pool, self.ways, self.shots, self.queries = pool, ways, shots, queries
+        self.seed, self.split, self.name = seed, split, pool.name
+        self.prepare()
+
+    def prepare(self) -> None:
+        for name, count in (("ways", self.ways), ("shots", self.shots), ("queries", self.queries)):
+            low, high = _range(count)
+            if low < 1 or high < low:
+                raise UserError(f"{name} is {count}; it must be at least 1, or a pair (least, most).")
+        self._classes = self.pool.members(self.split)
+        order = torch.argsort(self.pool.y, stable=True)
+        sizes = torch.bincount(self.pool.y, minlength=len(self.pool.classes))
+        self._order, self._sizes, self._starts = order.numpy(), sizes.numpy(), (sizes.cumsum(0) - sizes).numpy()
+        self._check()
+
+    def _check(self) -> None:
+        ways, shots = _range(self.ways)[1], _range(self.shots)[1]
+        if len(self._classes) < ways:
+            raise NotEnoughExamples(
+                f"A task needs {ways} classes, but the {self.split} split of '{self.pool.name}' has {len(self._classes)}."
+                " Lower ways, or give that split more classes."
+            )
+        need = shots + self.queries
+        poor = [c for c in self._classes.tolist() if self._sizes[c] < need]
+        if poor:
+            some = ", ".join(f"'{self.pool.classes[c]}' has {self._sizes[c]}" for c in poor[:3])
+            raise NotEnoughExamples(
+                f"A task needs {shots} support + {self.queries} query examples of each class, but {some}"
+                f"{f' and {len(poor) - 3} more classes have too few' if len(poor) > 3 else ''}."
+                " Lower shots or queries, or leave these classes out."
+            )
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        return {"source": self.pool.name, "ways": self.ways, "shots": self.shots, "queries": self.queries}
+
+    def sample(self, first: int, count: int) -> Task:
+        episodes = np.arange(first, first + count)
+        ways, shots = _range(self.ways), _range(self.shots)
+        most_ways, most = ways[1], shots[1] + self.queries
+        places = self._draw(episodes, most_ways, most)  # (T, ways, shots + queries) numbers of pool rows
+        rows = torch.from_numpy(places["rows"])
+        support = self._side("support", episodes, rows[:, :, : shots[1]])
+        query = self._side("query", episodes, rows[:, :, shots[1] :])
+        if ways[0] == ways[1] and shots[0] == shots[1]:
+            masks: tuple[Tensor | None, Tensor | None] = (None, None)
+            classes = torch.from_numpy(places["classes"])
+        else:
+            masks, classes = self._ragged(episodes, support, query, torch.from_numpy(places["classes"]))
+        origin = Origin(support[0], query[0], classes)
+        return Task(
+            Examples(self._images(support[0]), support[1], masks[0], ways=most_ways),
+            Examples(self._images(query[0]), query[1], masks[1], ways=most_ways),
+            origin=origin,
+        )
+
+    def _draw(self, episodes: np.ndarray, ways: int, most: int) -> dict[str, np.ndarray]:
+        count = len(episodes)
+        among = np.full(count, len(self._classes))
+        chosen = self._classes.numpy()[distinct(self.rng.at("classes").uniform(episodes, 2 * ways), among)]
+        uniform = self.rng.at("examples").uniform(episodes, ways * 2 * most).reshape(count * ways, 2 * most)
+        within = distinct(uniform, self._sizes[chosen].reshape(-1)).reshape(count, ways, most)
+        return {"classes": chosen, "rows": self._order[self._starts[chosen][:, :, None] + within]}
+
+    def _side(self, name: str, episodes: np.ndarray, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Row numbers and labels of one side in random order: their order must not tell the label."""
+        count, ways, each = rows.shape
+        shuffle = torch.from_numpy(np.argsort(self.rng.at(name, "order").uniform(episodes, ways * each), axis=1))
+        labels = torch.arange(ways).repeat_interleave(each).expand(count, -1)
+        return rows.flatten(1).gather(1, shuffle), labels.gather(1, shuffle)
+
+    def _ragged(
+        self, episodes: np.ndarray, support: tuple[Tensor, Tensor], query: tuple[Tensor, Tensor], classes: Tensor
+    ) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        """Masks that leave each episode its own number of ways and shots; real classes come first."""
+        uniform = torch.from_numpy(self.rng.at("shape").uniform(episodes, 2))
+        ways = _between(self.ways, uniform[:, 0]).unsqueeze(1)
+        shots = _between(self.shots, uniform[:, 1]).unsqueeze(1)
+        seen = torch.nn.functional.one_hot(support[1], _range(self.ways)[1]).cumsum(1)
+        nth = seen.gather(2, support[1].unsqueeze(2)).squeeze(2)  # 1 for the first example of its class, and so on
+        masks = ((support[1] < ways) & (nth <= shots), query[1] < ways)
+        return masks, torch.where(torch.arange(classes.shape[1]) < ways, classes, -1)
+
+    def _images(self, rows: Tensor) -> Tensor:
+        x = self.pool.x[rows]
+        return x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x
+
+
+def _range(count: Count) -> tuple[int, int]:
+    return (count, count) if isinstance(count, int) else count
+
+
+def _between(count: Count, uniform: Tensor) -> Tensor:
+    low, high = _range(count)
+    return low + (uniform * (high - low + 1)).long().clamp(max=high - low)

@@ -1,0 +1,237 @@
+"""The embedded data set: characters of many scripts from matplotlib's fonts, drawn as if by many hands."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.util
+import io
+import unicodedata
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageFont, features
+from torch import Tensor
+
+from ..errors import BadExamples, MissingData
+from . import lookalikes
+from .distortions import FIT, NUMBERS, draw, grainy, signed_distance
+from .files import cache_folder, write_atomically
+from .pool import Pool
+
+VERSION = 1  # raise it with any change that moves a pixel: it is part of the cache file's name
+
+# First words of a character's Unicode name (which never change) -> script and side, the sides in the order in which
+# look-alikes are kept. Latin, Greek, Cyrillic, Coptic and Lisu share so many shapes that they can only stand together;
+# Canadian and Arabic letters are many and close relatives, which is training matter. Kept aside are scripts that look
+# like little else, each side with one large, one middling and some small ones.
+SCRIPTS = {
+    "LATIN": ("Latin", "train"),
+    "DIGIT": ("Latin", "train"),
+    "GREEK": ("Greek", "train"),
+    "CYRILLIC": ("Cyrillic", "train"),
+    "COPTIC": ("Coptic", "train"),
+    "LISU": ("Lisu", "train"),
+    "ARABIC": ("Arabic", "train"),
+    "ARABIC-INDIC": ("Arabic", "train"),
+    "EXTENDED ARABIC-INDIC": ("Arabic", "train"),
+    "CANADIAN": ("Canadian", "train"),
+    "ARMENIAN": ("Armenian", "validation"),
+    "LAO": ("Lao", "validation"),
+    "NKO": ("NKo", "validation"),
+    "HEBREW": ("Hebrew", "validation"),
+    "OGHAM": ("Ogham", "validation"),
+    "GEORGIAN": ("Georgian", "test"),
+    "TIFINAGH": ("Tifinagh", "test"),
+    "OLD ITALIC": ("Old Italic", "test"),
+}
+
+# The first decides which characters there are. No italics: there the Cyrillic т has the shape of m, and slant comes
+# with the distortions anyway.
+FACES = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif", "DejaVuSerif-Bold", "DejaVuSansMono", "DejaVuSansMono-Bold")
+
+POINTS = 128  # size that letters are taken from the font at
+CANVAS = 64  # pixels of a side of the shapes that are distorted
+BATCH = 64  # classes drawn at once: about 200 MB for 20 drawers of 28 x 28
+
+
+def glyphs(*, size: int = 28, drawers: int = 20, seed: int = 0, cache: bool = True) -> Pool:
+    """Some 1,200 characters of 17 scripts, each drawn `drawers` times; whole scripts kept aside for validation and test.
+
+    Unlike Omniglot it needs no download, has printed shapes as descriptions (`printed_shapes`), and no two classes look
+    alike: of characters with one outline (o, O, ο, о; see `lookalikes`) only the first is kept, training scripts
+    before validation before test, so that none is a riddle and none is met again on another side.
+
+    Args:
+        size: pixels of a side.
+        drawers: pictures of a class; each has a face of the font and distortions of its own.
+        seed: of the distortions; the classes and their sides do not depend on it.
+        cache: keep the pictures in `cache_folder()`. A folder that cannot be written to is done without.
+
+    Returns:
+        A pool with x (C * drawers, size, size) uint8, ink is 255; classes like 'Armenian/U+0531', groups are scripts.
+
+    Raises:
+        BadExamples: size or drawers too small.
+        MissingData: matplotlib's fonts are not on this machine.
+
+    >>> pool = glyphs(drawers=1, cache=False)
+    >>> pool.x.shape[1:], pool.x.dtype, pool.classes[0], sorted(set(pool.groups))[:3]
+    (torch.Size([28, 28]), torch.uint8, 'Latin/U+0030', ['Arabic', 'Armenian', 'Canadian'])
+    """
+    if size < 8 or drawers < 1:
+        raise BadExamples(f"A glyph needs size >= 8 pixels and drawers >= 1; got size={size}, drawers={drawers}.")
+    path = _cache_file(size, drawers, seed) if cache else None
+    made = _stored(path, size, drawers) if path else None
+    if made is None:
+        made = _characters(), _drawn(_characters(), size, drawers, seed)
+        if path:
+            _store(path, *made)
+    codes, pictures = made
+    homes = [home for code in codes if (home := _home(code))]
+    return Pool(
+        name="glyphs",
+        x=pictures,
+        y=torch.arange(len(codes)).repeat_interleave(drawers),
+        classes=tuple(f"{script}/U+{code:04X}" for (script, _), code in zip(homes, codes, strict=True)),
+        groups=tuple(script for script, _ in homes),
+        split=tuple(side for _, side in homes),
+    )
+
+
+def printed_shapes(size: int = 28) -> Tensor:
+    """The undistorted shape of each class of `glyphs`, in the order of its classes: (C, size, size) uint8.
+
+    Raises:
+        MissingData: matplotlib's fonts are not on this machine.
+
+    >>> printed_shapes(12).shape[1:]
+    torch.Size([12, 12])
+    """
+    _, distance, halves = _shapes(FACES[0], _characters())
+    plain = torch.full((len(distance), NUMBERS), 0.5)
+    return grainy(draw(distance, halves, plain, size), plain, torch.zeros(len(distance), size, size))
+
+
+def _home(code: int) -> tuple[str, str] | None:
+    """The script and side of a letter or digit; None for what is neither, is composed (é), or is of no script of ours."""
+    letter = chr(code)
+    if unicodedata.category(letter) not in ("Lu", "Ll", "Lo", "Nd") or unicodedata.decomposition(letter):
+        return None
+    words = unicodedata.name(letter).split()
+    return SCRIPTS.get(words[0]) or SCRIPTS.get(" ".join(words[:2]))
+
+
+def _font_file(face: str) -> Path:
+    # Found without importing matplotlib, which takes longer than drawing a task.
+    spec = importlib.util.find_spec("matplotlib")
+    folder = Path(spec.origin).parent if spec and spec.origin else Path("matplotlib")
+    path = folder / "mpl-data" / "fonts" / "ttf" / f"{face}.ttf"
+    if not path.is_file():
+        raise MissingData(
+            f"The glyphs are drawn with the fonts that matplotlib brings, but {path} does not exist."
+            " Install it again: pip install --force-reinstall matplotlib."
+        )
+    return path
+
+
+class _Face:
+    """One font file, from which letters are taken as pictures cut to their ink."""
+
+    def __init__(self, name: str) -> None:
+        # The basic layout gives each letter alone and is the same whether or not this Pillow has raqm.
+        self.font = ImageFont.truetype(_font_file(name), POINTS, layout_engine=ImageFont.Layout.BASIC)
+        self.absent = self._mask("\uffff")
+
+    def _mask(self, letter: str) -> Image.Image:
+        mask = self.font.getmask(letter, mode="L")
+        return Image.frombytes("L", mask.size, bytes(mask))
+
+    def ink(self, code: int) -> Image.Image | None:
+        """The letter, or None where the font lacks it: a font shows one and the same box for all that it lacks."""
+        picture = self._mask(chr(code))
+        box = picture.getbbox()
+        return None if box is None or picture == self.absent else picture.crop(box)
+
+
+@functools.lru_cache(maxsize=1)
+def _characters() -> tuple[int, ...]:
+    """The code of every class: what the first face holds, without those that look like an earlier one."""
+    scripts = [script for script, _ in SCRIPTS.values()]
+    found = [(scripts.index(home[0]), code) for code in range(0x11000) if (home := _home(code))]
+    face = _Face(FACES[0])
+    inked = [(code, ink) for _, code in sorted(found) if (ink := face.ink(code))]
+    boxes, aspects = zip(*(lookalikes.boxed(ink) for _, ink in inked), strict=True)
+    group = lookalikes.look_alike(np.stack(boxes), np.array(aspects))
+    return tuple(code for i, (code, _) in enumerate(inked) if group[i] == i)
+
+
+def _shapes(name: str, codes: tuple[int, ...]) -> tuple[list[int], Tensor, Tensor]:
+    """Which of the classes a face holds, their (N, CANVAS, CANVAS) distances, and (N, 2) half widths and heights."""
+    face, held, inks, halves = _Face(name), [], [], []
+    for number, code in enumerate(codes):
+        ink = face.ink(code)
+        if ink is None:
+            continue
+        zoom = FIT * CANVAS / max(ink.size)
+        width, height = (max(1, round(zoom * side)) for side in ink.size)
+        canvas = Image.new("L", (CANVAS, CANVAS))
+        canvas.paste(ink.resize((width, height)), ((CANVAS - width) // 2, (CANVAS - height) // 2))
+        held.append(number)
+        inks.append(np.asarray(canvas))
+        halves.append((width / CANVAS, height / CANVAS))
+    return held, signed_distance(torch.from_numpy(np.stack(inks)).float() / 255), torch.tensor(halves)
+
+
+def _drawn(codes: tuple[int, ...], size: int, drawers: int, seed: int) -> Tensor:
+    """(C * drawers, size, size) uint8. Each class has a random stream of its own, so none depends on another."""
+    parts = [_shapes(name, codes) for name in FACES]
+    distance, halves = torch.cat([part[1] for part in parts]), torch.cat([part[2] for part in parts])
+    rows: list[list[int]] = [[] for _ in codes]  # where in `distance` the faces of a class are
+    for row, number in enumerate(number for part in parts for number in part[0]):
+        rows[number].append(row)
+    pictures = []
+    for start in range(0, len(codes), BATCH):
+        shape, numbers, grain = [], [], []
+        for code, faces in zip(codes[start : start + BATCH], rows[start : start + BATCH], strict=True):
+            rng = np.random.default_rng([seed, code])
+            shape.append(rng.choice(faces, drawers))
+            numbers.append(rng.random((drawers, NUMBERS), np.float32))
+            grain.append(rng.standard_normal((drawers, size, size), np.float32))
+        at, n, g = (torch.from_numpy(np.concatenate(part)) for part in (shape, numbers, grain))
+        pictures.append(grainy(draw(distance[at], halves[at], n, size), n, g))
+    return torch.cat(pictures)
+
+
+def _cache_file(size: int, drawers: int, seed: int) -> Path | None:
+    """Where these pictures are kept, or None if there is no home; the name changes with all that moves a pixel."""
+    fonts = [hashlib.sha256(_font_file(face).read_bytes()).hexdigest() for face in FACES]
+    drawn_by = [VERSION, features.version("pil"), features.version("freetype2"), np.__version__, torch.__version__]
+    key = repr((size, drawers, seed, fonts, drawn_by, unicodedata.unidata_version, sorted(SCRIPTS.items())))
+    try:
+        return cache_folder() / f"glyphs-{hashlib.sha256(key.encode()).hexdigest()[:20]}.npz"
+    except RuntimeError:
+        return None
+
+
+def _stored(path: Path, size: int, drawers: int) -> tuple[tuple[int, ...], Tensor] | None:
+    """What an earlier call kept, or None if that is not there, cannot be read, or is not whole."""
+    try:
+        with np.load(path, allow_pickle=False) as file:  # the zip format has a checksum of each member
+            codes, pictures = file["codes"], file["pictures"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    if pictures.shape != (len(codes) * drawers, size, size) or pictures.dtype != np.uint8:
+        return None
+    return tuple(codes.tolist()), torch.from_numpy(pictures)
+
+
+def _store(path: Path, codes: tuple[int, ...], pictures: Tensor) -> None:
+    content = io.BytesIO()
+    np.savez(content, codes=np.array(codes), pictures=pictures.numpy())
+    # A folder that cannot be written to costs time at the next call, and nothing else.
+    with contextlib.suppress(OSError):
+        write_atomically(path, content.getvalue())
