@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
-REACH = 8  # pixels: how far from an outline its distance is known
+Picture = NDArray[np.float32]
+
+REACH = 6  # pixels: how far from an outline its distance is known
 FIT = 0.70  # the longer side of an undistorted shape, as a part of the picture
 EDGE = 0.94  # a tilted shape is shrunk and moved so that it stays within this part of the picture
 KNOTS = 4  # the wandering of the lines is set on a KNOTS x KNOTS grid and smooth in between
@@ -26,64 +32,86 @@ SHIFT = 0.25  # in half pictures, and never over the edge
 NOISY, NOISE = 0.25, 0.08  # one drawing in four has grain, of this deviation (ink is 1)
 
 
-def signed_distance(ink: Tensor) -> Tensor:
+@dataclasses.dataclass(frozen=True)
+class Shapes:
+    """Printed shapes, ready to be drawn with any pen.
+
+    Args:
+        depth: (N, S, S) how deep each pixel lies inside the ink, in pixels; negative outside.
+        halves: (N, 2) half of each shape's width and height, in half pictures.
+        pen: (N,) half the usual width of a shape's lines, in pixels.
+    """
+
+    depth: Tensor
+    halves: Tensor
+    pen: Tensor
+
+    @classmethod
+    def of(cls, pictures: list[Image.Image], canvas: int) -> Shapes:
+        """Grey pictures, cut to their ink, scaled to FIT of a canvas of this many pixels a side.
+
+        >>> shapes = Shapes.of([Image.new("L", (12, 90), 255)], 64)
+        >>> shapes.depth.shape, shapes.halves.tolist(), round(shapes.pen.item())
+        (torch.Size([1, 64, 64]), [[0.09375, 0.703125]], 3)
+        """
+        framed, halves = [], []
+        for picture in pictures:
+            zoom = FIT * canvas / max(picture.size)
+            width, height = (max(1, round(zoom * side)) for side in picture.size)
+            frame = Image.new("L", (canvas, canvas))
+            frame.paste(picture.resize((width, height)), ((canvas - width) // 2, (canvas - height) // 2))
+            framed.append(np.asarray(frame))
+            halves.append((width / canvas, height / canvas))
+        depth = torch.from_numpy(signed_distance(np.stack(framed).astype(np.float32) / np.float32(255)))
+        # What a line covers over the length of its two sides: at the outline the depth is about 0.
+        covered = (0.5 + depth).clamp(0, 1).sum((1, 2))
+        outline = (depth.abs() <= 1.0).sum((1, 2)) / 2
+        return cls(depth, torch.tensor(halves), covered / outline.clamp(min=1))
+
+    def __getitem__(self, rows: Tensor) -> Shapes:
+        return Shapes(self.depth[rows], self.halves[rows], self.pen[rows])
+
+
+def signed_distance(ink: Picture) -> Picture:
     """How deep each pixel lies inside the ink, in pixels; negative outside, cut at REACH.
 
     Args:
         ink: (N, H, W) covered part of each pixel, 0..1.
 
     Returns:
-        (N, H, W) float32.
+        (N, H, W).
 
     Source: grey pixels as in TinySDF (github.com/mapbox/tiny-sdf), squared distances one axis after the other as in
     Felzenszwalb and Huttenlocher 2012 (doi:10.4086/toc.2012.v008a019).
 
-    >>> signed_distance(torch.tensor([[[0.0, 0.0, 0.5, 1.0, 1.0]]])).tolist()
+    >>> signed_distance(np.array([[[0, 0, 0.5, 1, 1]]], np.float32)).tolist()
     [[[-2.0, -1.0, 0.0, 1.0, 2.0]]]
     """
-    return _distance(ink - 0.5) - _distance(0.5 - ink)
+    # NumPy, and few at a time: hundreds of small steps, which torch's threads take longer to agree on than to do.
+    parts = [ink[first : first + 32] for first in range(0, len(ink), 32)]
+    return np.concatenate([_distance(part - 0.5) - _distance(0.5 - part) for part in parts])
 
 
-def _distance(side: Tensor) -> Tensor:
+def _distance(side: Picture) -> Picture:
     """(N, H, W) distance to where `side` is not positive; 0.5 is a pixel wholly off it, less a part of one."""
-    far = float(REACH * REACH)
-    square = torch.where(side >= 0.5, far, side.clamp(min=0.0).square())
+    square = np.where(side >= 0.5, np.float32(REACH * REACH), np.maximum(side, 0) ** 2)
     for axis in (1, 2):
-        nearest = square.clone()
-        for step in range(1, min(REACH, square.shape[axis])):
-            length = square.shape[axis] - step
-            there, here = square.narrow(axis, step, length), square.narrow(axis, 0, length)
-            ahead, behind = nearest.narrow(axis, 0, length), nearest.narrow(axis, step, length)
-            torch.minimum(ahead, there + step * step, out=ahead)
-            torch.minimum(behind, here + step * step, out=behind)
-        square = nearest
-    return square.sqrt()
+        square = np.moveaxis(square, axis, 1)
+        nearest = square.copy()
+        for step in range(1, min(REACH, square.shape[1])):
+            np.minimum(nearest[:, :-step], square[:, step:] + step * step, out=nearest[:, :-step])
+            np.minimum(nearest[:, step:], square[:, :-step] + step * step, out=nearest[:, step:])
+        square = np.moveaxis(nearest, 1, axis)
+    return np.sqrt(square)
 
 
-def half_widths(distance: Tensor) -> Tensor:
-    """(N,) half the usual width of a shape's lines, in pixels: its area over the length of its outline.
-
-    Args:
-        distance: (N, H, W) from signed_distance.
-
-    >>> bar = torch.zeros(1, 40, 40)
-    >>> bar[:, 2:38, 17:23] = 1
-    >>> 2 < half_widths(signed_distance(bar)).item() < 3.5
-    True
-    """
-    area = (0.5 + distance).clamp(0, 1).sum((1, 2))
-    outline = (distance.abs() <= 1.0).sum((1, 2)) / 2
-    return area / outline.clamp(min=1.0)
-
-
-def draw(distance: Tensor, halves: Tensor, numbers: Tensor, size: int) -> Tensor:
+def draw(shapes: Shapes, numbers: Tensor, size: int) -> Tensor:
     """Each shape drawn once, with a slant, size, place, pen and wander set by its random numbers.
 
     Numbers of 0.5 give the printed shape.
 
     Args:
-        distance: (N, S, S) from signed_distance; the shape's longer side takes FIT of the picture.
-        halves: (N, 2) half the shape's width and height, in half pictures.
+        shapes: N of them.
         numbers: (N, NUMBERS) in [0, 1).
         size: pixels of a side of the result.
 
@@ -93,24 +121,22 @@ def draw(distance: Tensor, halves: Tensor, numbers: Tensor, size: int) -> Tensor
     Source: the elastic field of Simard et al. 2003 (doi:10.1109/ICDAR.2003.1227801), smooth because its grid is
     coarse and not because it was filtered.
 
-    >>> bar = torch.zeros(1, 32, 32)
-    >>> bar[:, 5:27, 12:20] = 1
-    >>> picture = draw(signed_distance(bar), torch.tensor([[0.25, 0.7]]), torch.full((1, NUMBERS), 0.5), 28)
+    >>> bar = Shapes.of([Image.new("L", (20, 90), 255)], 64)
+    >>> picture = draw(bar, torch.full((1, NUMBERS), 0.5), 28)
     >>> picture.shape, picture[0, 14, 14].item(), picture[0, 14, 2].item()
     (torch.Size([1, 28, 28]), 1.0, 0.0)
     """
-    n, half = len(distance), distance.shape[-1] / 2
+    half = shapes.depth.shape[-1] / 2
     sway = 2 * numbers - 1
-    back, scale = _placement(sway, halves)
-    points = F.affine_grid(back, [n, 1, size, size], align_corners=False)
+    back, scale = _placement(sway, shapes.halves)
+    points = F.affine_grid(back, [len(numbers), 1, size, size], align_corners=False)
     # Added on the shape's side of the map: what wanders is the hand within the letter.
-    knots = WANDER * sway[:, 8:].view(n, 2, KNOTS, KNOTS)
+    knots = WANDER * sway[:, 8:].view(-1, 2, KNOTS, KNOTS)
     points = points + F.interpolate(knots, (size, size), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
-    depth = F.grid_sample(distance[:, None], points, padding_mode="border", align_corners=False)[:, 0]
-    had = half_widths(distance)
+    depth = F.grid_sample(shapes.depth[:, None], points, padding_mode="border", align_corners=False)[:, 0]
     wanted = half * (PEN[0] + (PEN[1] - PEN[0]) * numbers[:, 6]) / scale
     # A thin pen must not rub out hairlines, nor a thick one fill the holes of a crowded letter.
-    more = (wanted - had).clamp(max=THICKER * half).maximum(-THINNER * had)
+    more = (wanted - shapes.pen).clamp(max=THICKER * half).maximum(-THINNER * shapes.pen)
     pixel = 2 * half / size / scale
     return ((depth + more[:, None, None]) / pixel[:, None, None] + 0.5).clamp(0, 1)
 
@@ -134,7 +160,7 @@ def grainy(pictures: Tensor, numbers: Tensor, grain: Tensor) -> Tensor:
 
 
 def _placement(sway: Tensor, halves: Tensor) -> tuple[Tensor, Tensor]:
-    """(N, 2, 3) map from the picture to the shape, and (N,) how much larger the shape is drawn; `sway` is in [-1, 1)."""
+    """(N, 2, 3) map from the picture to the shape, and (N,) how much larger it is drawn; `sway` is in [-1, 1)."""
     turn, shear, aspect = TURN * sway[:, 0], SHEAR * sway[:, 1], (ASPECT / 2 * sway[:, 3]).exp()
     scale = (SCALE * sway[:, 2]).exp()
     cos, sin = turn.cos(), turn.sin()

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..errors import BadExamples, MissingData
 from . import lookalikes
-from .distortions import FIT, NUMBERS, draw, grainy, signed_distance
+from .distortions import NUMBERS, Shapes, draw, grainy
 from .files import cache_folder, write_atomically
 from .pool import Pool
 
@@ -59,7 +59,7 @@ BATCH = 64  # classes drawn at once: about 200 MB for 20 drawers of 28 x 28
 
 
 def glyphs(*, size: int = 28, drawers: int = 20, seed: int = 0, cache: bool = True) -> Pool:
-    """Some 1,200 characters of 17 scripts, each drawn `drawers` times; whole scripts kept aside for validation and test.
+    """Some 1,200 characters of 17 scripts, each drawn `drawers` times; whole scripts are kept aside.
 
     Unlike Omniglot it needs no download, has printed shapes as descriptions (`printed_shapes`), and no two classes look
     alike: of characters with one outline (o, O, ο, о; see `lookalikes`) only the first is kept, training scripts
@@ -111,13 +111,14 @@ def printed_shapes(size: int = 28) -> Tensor:
     >>> printed_shapes(12).shape[1:]
     torch.Size([12, 12])
     """
-    _, distance, halves = _shapes(FACES[0], _characters())
-    plain = torch.full((len(distance), NUMBERS), 0.5)
-    return grainy(draw(distance, halves, plain, size), plain, torch.zeros(len(distance), size, size))
+    face = _Face(FACES[0])
+    shapes = Shapes.of([ink for code in _characters() if (ink := face.ink(code))], CANVAS)
+    plain = torch.full((len(shapes.pen), NUMBERS), 0.5)
+    return grainy(draw(shapes, plain, size), plain, torch.zeros(len(plain), size, size))
 
 
 def _home(code: int) -> tuple[str, str] | None:
-    """The script and side of a letter or digit; None for what is neither, is composed (é), or is of no script of ours."""
+    """The script and side of a letter or digit; None if it is neither, is composed (é), or of no script of ours."""
     letter = chr(code)
     if unicodedata.category(letter) not in ("Lu", "Ll", "Lo", "Nd") or unicodedata.decomposition(letter):
         return None
@@ -169,40 +170,22 @@ def _characters() -> tuple[int, ...]:
     return tuple(code for i, (code, _) in enumerate(inked) if group[i] == i)
 
 
-def _shapes(name: str, codes: tuple[int, ...]) -> tuple[list[int], Tensor, Tensor]:
-    """Which of the classes a face holds, their (N, CANVAS, CANVAS) distances, and (N, 2) half widths and heights."""
-    face, held, inks, halves = _Face(name), [], [], []
-    for number, code in enumerate(codes):
-        ink = face.ink(code)
-        if ink is None:
-            continue
-        zoom = FIT * CANVAS / max(ink.size)
-        width, height = (max(1, round(zoom * side)) for side in ink.size)
-        canvas = Image.new("L", (CANVAS, CANVAS))
-        canvas.paste(ink.resize((width, height)), ((CANVAS - width) // 2, (CANVAS - height) // 2))
-        held.append(number)
-        inks.append(np.asarray(canvas))
-        halves.append((width / CANVAS, height / CANVAS))
-    return held, signed_distance(torch.from_numpy(np.stack(inks)).float() / 255), torch.tensor(halves)
-
-
 def _drawn(codes: tuple[int, ...], size: int, drawers: int, seed: int) -> Tensor:
     """(C * drawers, size, size) uint8. Each class has a random stream of its own, so none depends on another."""
-    parts = [_shapes(name, codes) for name in FACES]
-    distance, halves = torch.cat([part[1] for part in parts]), torch.cat([part[2] for part in parts])
-    rows: list[list[int]] = [[] for _ in codes]  # where in `distance` the faces of a class are
-    for row, number in enumerate(number for part in parts for number in part[0]):
-        rows[number].append(row)
+    faces = [_Face(name) for name in FACES]
     pictures = []
     for start in range(0, len(codes), BATCH):
-        shape, numbers, grain = [], [], []
-        for code, faces in zip(codes[start : start + BATCH], rows[start : start + BATCH], strict=True):
+        inks: list[Image.Image] = []
+        chosen, numbers, grain = [], [], []
+        for code in codes[start : start + BATCH]:
+            held = [ink for face in faces if (ink := face.ink(code))]
             rng = np.random.default_rng([seed, code])
-            shape.append(rng.choice(faces, drawers))
+            chosen.append(len(inks) + rng.integers(len(held), size=drawers))
             numbers.append(rng.random((drawers, NUMBERS), np.float32))
             grain.append(rng.standard_normal((drawers, size, size), np.float32))
-        at, n, g = (torch.from_numpy(np.concatenate(part)) for part in (shape, numbers, grain))
-        pictures.append(grainy(draw(distance[at], halves[at], n, size), n, g))
+            inks += held
+        which, n, g = (torch.from_numpy(np.concatenate(part)) for part in (chosen, numbers, grain))
+        pictures.append(grainy(draw(Shapes.of(inks, CANVAS)[which], n, size), n, g))
     return torch.cat(pictures)
 
 

@@ -1,0 +1,305 @@
+"""The main job: from many tasks to the learner that learns the next one, judged on tasks that nothing learned from."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from .bundle import save_bundle
+from .errors import TrainingStopped, UserError
+from .evaluation.audit import Audit, audit
+from .evaluation.compare import Comparison, compare
+from .evaluation.evaluate import Result, evaluate
+from .learner import Learner
+from .loops.meta_train import Record, meta_train
+from .loops.schedules import cosine
+from .registry import build
+from .rng import Rng, forked
+from .tasks.episodes import Episodes
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A learner that takes part.
+
+    Args:
+        name: as in the registry.
+        role: 'candidate' or 'baseline'.
+        learner: table for the registry; '$encoder' stands for the network pre-trained on all training classes.
+        share: of the time for training; 0 for what needs none.
+        options: how its training episodes differ from those it is judged on.
+        tasks: tasks a step.
+        says: what it does, in a layman's words.
+    """
+
+    name: str
+    role: str
+    learner: dict[str, Any]
+    share: float = 0.0
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    tasks: int = 1
+    lr: float = 1e-3
+    says: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """Something to tell whoever waits.
+
+    Args:
+        phase: what is being done, in words.
+        done: share of the study's time budget that is spent, 0..1.
+        text: the latest number, or what was found.
+    """
+
+    phase: str
+    done: float
+    text: str = ""
+
+
+@dataclasses.dataclass
+class Row:
+    """One line of the leaderboard."""
+
+    entry: Entry
+    learner: Learner
+    validation: Result
+    seconds: float
+    steps: int = 0
+    curve: tuple[tuple[int, float], ...] = ()
+
+
+@dataclasses.dataclass
+class Findings:
+    """What a study found; `report.page` shows it, `as_table` is what results.json holds."""
+
+    rows: list[Row]
+    chosen: Row
+    baseline: Row
+    tests: dict[str, Result]
+    comparison: Comparison
+    audit: Audit
+    sentence: str
+    seconds: dict[str, float]
+    dropped: dict[str, str]
+
+    def as_table(self) -> dict[str, Any]:
+        """Everything but the learners, ready for JSON."""
+        return {
+            "sentence": self.sentence,
+            "chosen": self.chosen.entry.name,
+            "baseline": self.baseline.entry.name,
+            "comparison": dataclasses.asdict(self.comparison),
+            "audit": self.audit.to_json(),
+            "test": {name: result.to_json() for name, result in self.tests.items()},
+            "leaderboard": [
+                {
+                    "name": row.entry.name,
+                    "role": row.entry.role,
+                    "validation": row.validation.to_json(),
+                    "training_seconds": row.seconds,
+                    "steps": row.steps,
+                    "curve": row.curve,
+                }
+                for row in self.rows
+            ],
+            "seconds": self.seconds,
+            "dropped": self.dropped,
+        }
+
+
+def image_entries(shape: tuple[int, ...], ways: int, classes: int) -> list[Entry]:
+    """Candidates and baselines for classification of small images."""
+    conv = {"name": "conv4", "channels": shape[0], "size": shape[-1]}
+    strided = conv | {"downsample": "stride", "outputs": ways}
+    wide = {"ways": 30, "queries": 5}
+    return [
+        Entry("nearest", "baseline", {"name": "nearest"}, says="the most similar example, pixel by pixel"),
+        Entry("linear", "baseline", {"name": "linear"}, says="logistic regression on pixels"),
+        Entry(
+            "scratch", "baseline", {"name": "scratch", "net": strided, "steps": 30}, says="the same network trained on the new task alone"
+        ),
+        Entry(
+            "baseline++", "baseline", {"name": "baseline++", "encoder": conv, "classes": classes}, 0.22, wide,
+            says="a network trained to tell all known classes apart, then fine-tuned",
+        ),
+        Entry(
+            "linear on baseline++", "baseline", {"name": "linear", "encoder": "$encoder"},
+            says="logistic regression on what that network sees",
+        ),
+        Entry("anil", "candidate", {"name": "anil", "net": strided, "steps": 3, "lr": 0.1}, 0.16, {"queries": 5}, tasks=8,
+              says="a network meta-trained so that a few steps of its last layer suffice"),
+        Entry("prototypical", "candidate", {"name": "prototypical", "encoder": conv}, 0.62, wide,
+              says="a network meta-trained so that examples of a class lie together"),
+    ]
+
+
+class Study:
+    """Meta-train, choose on validation tasks, judge once on test tasks, audit, and leave a folder.
+
+    Args:
+        source: the tasks to be judged on (ways, shots, queries); its pool is split already.
+        out: folder for the bundle, results and report.
+        seconds: budget for the whole study; each phase has its share, and what a phase leaves goes to the next.
+        entries: who takes part; chosen for the data when None.
+        validation: tasks to choose by.
+        tests: tasks to judge by.
+        seed: of first weights and episodes.
+        spent: seconds already used, on making the data for instance.
+
+    Raises:
+        UserError: a time budget too short to train in.
+    """
+
+    def __init__(
+        self,
+        source: Episodes,
+        *,
+        out: Path,
+        seconds: float = 150.0,
+        entries: list[Entry] | None = None,
+        validation: int = 60,
+        tests: int = 200,
+        seed: int = 0,
+        spent: float = 0.0,
+    ):
+        if seconds < 10:
+            raise UserError(f"--time is {seconds:g} seconds; a study needs at least 10 to train anything.")
+        shape = tuple(source.pool.x.shape[1:])
+        ways = source.ways if isinstance(source.ways, int) else source.ways[1]
+        self.source, self.out, self.budget, self.seed = source, Path(out), seconds, seed
+        self.entries = entries or image_entries(shape, ways, len(source.pool.classes))
+        self.validation, self.tests = validation, tests
+        self.began = time.perf_counter() - spent
+        self.phases: dict[str, float] = {"data": spent} if spent else {}
+        self.dropped: dict[str, str] = {}
+        self.findings: Findings | None = None
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the study began."""
+        return time.perf_counter() - self.began
+
+    def run(self) -> Iterator[Event]:
+        """Do it all, telling what happens; `findings` holds the outcome afterwards."""
+        rows: list[Row] = []
+        # Judging, auditing and writing need a fixed part; training shares what is left.
+        training = max(5.0, (self.budget - self.spent) * 0.72)
+        for entry in self.entries:
+            yield from self._take_part(entry, rows, training * entry.share)
+        candidates = [row for row in rows if row.entry.role == "candidate"]
+        baselines = [row for row in rows if row.entry.role == "baseline"]
+        if not candidates or not baselines:
+            raise UserError(f"A study needs a candidate and a baseline that train; dropped: {self.dropped}.")
+        chosen, baseline = (max(group, key=lambda row: row.validation.score) for group in (candidates, baselines))
+        yield from self._judge(rows, chosen, baseline)
+
+    def _take_part(self, entry: Entry, rows: list[Row], seconds: float) -> Iterator[Event]:
+        start = time.perf_counter()
+        learner = self._build(entry, rows)
+        curve: list[tuple[int, float]] = []
+        steps = 0
+        if entry.share:
+            try:
+                for record in self._train(entry, learner, seconds):
+                    steps = record.step
+                    if record.step % 10 == 0 or record.validation is not None:
+                        if record.validation is not None:
+                            curve.append((record.step, record.validation.value))
+                        yield Event(f"training {entry.name}", self.spent / self.budget, f"step {record.step}, loss {record.loss:.3f}")
+            except TrainingStopped as stopped:
+                self.dropped[entry.name] = str(stopped)
+                yield Event(f"dropped {entry.name}", self.spent / self.budget, str(stopped))
+                return
+        trained = time.perf_counter() - start
+        result = evaluate(learner, self.source.validation, tasks=self.validation)
+        rows.append(Row(entry, learner, result, trained, steps, tuple(curve)))
+        self.phases[entry.name] = time.perf_counter() - start
+        yield Event(f"validated {entry.name}", self.spent / self.budget, str(result))
+
+    def _build(self, entry: Entry, rows: list[Row]) -> Learner:
+        table, modules = dict(entry.learner), {}
+        if table.get("encoder") == "$encoder":
+            trained: dict[str, nn.Module] = {row.entry.name: row.learner for row in rows}
+            modules["encoder"] = trained["baseline++"].get_submodule("encoder")
+            del table["encoder"]
+        with forked(Rng(self.seed).at("init", entry.name)):
+            return build("learner", table, **modules)  # type: ignore[no-any-return]
+
+    def _train(self, entry: Entry, learner: Learner, seconds: float) -> Iterator[Record]:
+        source = self.source.train.replaced(**entry.options)
+        if isinstance(source.ways, int):
+            source = source.replaced(ways=min(source.ways, len(source.pool.members("train"))))
+        end = time.perf_counter() + seconds
+        # The rate falls to zero as the time runs out, however fast this machine is.
+        return meta_train(
+            learner,
+            source,
+            steps=10**9,
+            tasks=entry.tasks,
+            optimizer=lambda parameters: torch.optim.Adam(parameters, lr=entry.lr),
+            schedule=_by_clock(lambda: 1 - (end - time.perf_counter()) / seconds),
+            rng=Rng(self.seed).at(entry.name),
+            seconds=seconds,
+        )
+
+    def _judge(self, rows: list[Row], chosen: Row, baseline: Row) -> Iterator[Event]:
+        yield Event("judging on tasks kept aside", self.spent / self.budget, f"{chosen.entry.name} and {baseline.entry.name}")
+        start = time.perf_counter()
+        tests = {
+            row.entry.name: evaluate(row.learner, self.source.test, tasks=self.tests, shots=self._shots())
+            for row in (chosen, baseline)
+        }
+        comparison = compare(tests[chosen.entry.name], tests[baseline.entry.name])
+        self.phases["judging"] = time.perf_counter() - start
+        yield Event("judged", self.spent / self.budget, str(tests[chosen.entry.name]))
+        start = time.perf_counter()
+        verdict = audit(chosen.learner, self.source)
+        tests[chosen.entry.name] = dataclasses.replace(tests[chosen.entry.name], audit=verdict.to_json())
+        self.phases["audit"] = time.perf_counter() - start
+        yield Event("audited", self.spent / self.budget, verdict.sentence)
+        # Without a clear gain the simpler one is what a user should go on with.
+        best = chosen if comparison.significant and comparison.difference > 0 else baseline
+        self.findings = Findings(
+            rows, chosen, baseline, tests, comparison, verdict,
+            sentence(chosen, baseline, tests, comparison), self.phases, self.dropped,
+        )
+        save_bundle(self.out / "bundle", best.learner, results=tests[best.entry.name].to_json())
+        yield Event("saved", self.spent / self.budget, str(self.out / "bundle"))
+
+    def _shots(self) -> tuple[int, ...]:
+        """The numbers of examples that the test classes allow a curve for."""
+        classes = self.source.pool.members("test")
+        least = int(torch.bincount(self.source.pool.y, minlength=len(self.source.pool.classes))[classes].min())
+        return tuple(k for k in (1, 2, 5) if k + self.source.queries <= least)
+
+
+def _by_clock(fraction: Callable[[], float]) -> Callable[[int], float]:
+    """A cosine over a share of time rather than a number of steps."""
+    shape = cosine(1_000)
+    return lambda step: shape(round(1_000 * fraction()))
+
+
+def sentence(chosen: Row, baseline: Row, tests: dict[str, Result], comparison: Comparison) -> str:
+    """The outcome in one sentence that a layman understands; it says so when a baseline wins."""
+    mine, other = tests[chosen.entry.name], tests[baseline.entry.name]
+    shots, ways = mine.protocol["shots"], mine.protocol["ways"]
+    seen = "one example" if shots == 1 else f"{shots} examples"
+    gap = f"{abs(comparison.difference):.1f} ± {comparison.ci95:.1f} points"
+    if not comparison.significant:
+        verdict = f"that is no clear difference ({gap}): take the baseline, which is simpler"
+    elif comparison.difference > 0:
+        verdict = f"meta-learning is better by {gap} on the same {mine.tasks} tasks"
+    else:
+        verdict = f"the simple baseline WINS by {gap} on the same {mine.tasks} tasks: use it"
+    return (
+        f"After seeing {seen} of each of {ways} classes it had never met, '{chosen.entry.name}'"
+        f" ({chosen.entry.says}) names the right class in {mine.value:.1f}% ± {mine.ci95:.1f} of cases; the best simple"
+        f" baseline, '{baseline.entry.name}' ({baseline.entry.says}), in {other.value:.1f}% ± {other.ci95:.1f}: {verdict}."
+    )
