@@ -53,6 +53,7 @@ class Learner(nn.Module, abc.ABC):
     joint: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
     iterative: ClassVar[bool] = False
+    test_steps: int | None = None
 
     plan: Plan | None = None
 

@@ -1,0 +1,219 @@
+"""Tasks that are functions: each episode is a curve of its own, seen at a few points."""
+
+from __future__ import annotations
+
+import abc
+import inspect
+import math
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from ..errors import UnknownName, UserError
+from ..task import Examples, Task
+from .source import TaskSource
+
+Range = float | tuple[float, float]  # a number, or (least, most): drawn uniformly, anew in every episode
+
+
+class Functions(TaskSource):
+    """One function an episode: what a family of functions adds is `_values`, and its options.
+
+    The splits are one distribution under different keys. An option has a key of its own, and so has the support: with
+    other queries or other noise the functions stay the same.
+    """
+
+    kind = "regression"
+    shots: int
+    queries: int
+    noise: float
+    x: tuple[float, float]
+
+    @abc.abstractmethod
+    def _values(self, x: np.ndarray, episodes: np.ndarray) -> np.ndarray:
+        """(T, n) function values, without noise, at (T, n) places."""
+
+    def prepare(self) -> None:
+        for name in ("shots", "queries"):
+            count = getattr(self, name)
+            if not isinstance(count, int) or count < 1:
+                raise UserError(f"{name} is {count}; it must be a whole number of at least 1.")
+        if not 0 <= self.noise < math.inf:
+            raise UserError(f"noise is {self.noise}; it is a standard deviation and must be at least 0.")
+        low, high = _ends("x", self.x)
+        if low == high:
+            raise UserError(f"x is {self.x}; give a range (least, most), for at one place all functions look alike.")
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """The source, shots and queries, and every option that is not as it is by default."""
+        told = {"source": self.name, "shots": self.shots, "queries": self.queries}
+        for name, parameter in inspect.signature(type(self).__init__).parameters.items():
+            if name not in ("self", "seed", "split", *told) and getattr(self, name) != parameter.default:
+                told[name] = getattr(self, name)
+        return told
+
+    def sample(self, first: int, count: int) -> Task:
+        episodes = np.arange(first, first + count)
+        x = self._places(episodes)
+        y = self._values(x, episodes) + self.noise * self._normal("noise", episodes)
+        inputs, targets = (torch.from_numpy(a.astype(np.float32)).unsqueeze(-1) for a in (x, y))
+        k = self.shots
+        return Task(Examples(inputs[:, :k], targets[:, :k]), Examples(inputs[:, k:], targets[:, k:]))
+
+    def _places(self, episodes: np.ndarray) -> np.ndarray:
+        low, high = _ends("x", self.x)
+        sides = [self.rng.at(side, "x").uniform(episodes, n) for side, n in self._sides()]
+        # As a learner gets them, in float32: the values belong to these places and not to ones that are a little off.
+        return (low + (high - low) * np.concatenate(sides, axis=1)).astype(np.float32).astype(np.float64)
+
+    def _normal(self, name: str, episodes: np.ndarray) -> np.ndarray:
+        return np.concatenate([self.rng.at(side, name).normal(episodes, n) for side, n in self._sides()], axis=1)
+
+    def _sides(self) -> tuple[tuple[str, int], ...]:
+        return ("support", self.shots), ("query", self.queries)
+
+    def _option(self, name: str, episodes: np.ndarray) -> np.ndarray:
+        """(T, 1) each episode's own value of an option that may be a range."""
+        low, high = _ends(name, getattr(self, name))
+        return low + (high - low) * self.rng.at(name).uniform(episodes, 1)
+
+
+class Sinusoids(Functions):
+    """Sine curves y = amplitude * sin(x - phase), the regression of the MAML paper.
+
+    Unlike GPDraws two numbers say everything, so ten points are enough to know a curve.
+
+    Args:
+        shots: support points.
+        queries: query points; 10 in the paper's training, more make a test sharper.
+        amplitude: of the curves, a number or (least, most).
+        phase: in radians, a number or (least, most).
+        x: where points may lie (least, most).
+        noise: standard deviation of what is added to every y, the queries included.
+        seed: of the episodes.
+        split: 'train', 'validation' or 'test'.
+
+    Returns:
+        Tasks with x (T, n, 1) and y (T, n, 1), float32, without ways and without origin.
+
+    Raises:
+        UserError: an option that makes no sense; the message names it.
+
+    Source: Finn et al. 2017 (arXiv:1703.03400), section 5.1; the phase as in github.com/cbfinn/maml.
+
+    >>> task = Sinusoids(shots=5, queries=100).sample(first=0, count=3)
+    >>> task.support.x.shape, task.query.y.shape, task.kind
+    (torch.Size([3, 5, 1]), torch.Size([3, 100, 1]), 'regression')
+    """
+
+    def __init__(
+        self,
+        *,
+        shots: int = 10,
+        queries: int = 10,
+        amplitude: Range = (0.1, 5.0),
+        phase: Range = (0.0, math.pi),
+        x: tuple[float, float] = (-5.0, 5.0),
+        noise: float = 0.0,
+        seed: int = 0,
+        split: str = "train",
+    ):
+        self.shots, self.queries, self.amplitude, self.phase = shots, queries, amplitude, phase
+        self.x, self.noise, self.seed, self.split, self.name = x, noise, seed, split, "sinusoids"
+        self.prepare()
+
+    def prepare(self) -> None:
+        super().prepare()
+        _ends("amplitude", self.amplitude)
+        _ends("phase", self.phase)
+
+    def _values(self, x: np.ndarray, episodes: np.ndarray) -> np.ndarray:
+        return self._option("amplitude", episodes) * np.sin(x - self._option("phase", episodes))
+
+
+class GPDraws(Functions):
+    """Functions drawn from a Gaussian process, the regression of the neural-process papers.
+
+    Unlike Sinusoids no few numbers say everything: what is not seen stays uncertain, and a learner should know that.
+
+    Args:
+        kernel: 'rbf' (smooth), 'matern52' (twice differentiable) or 'periodic'.
+        shots: support points.
+        queries: query points.
+        lengthscale: a number or (least, most), in units of x; for 'periodic' without unit.
+        scale: standard deviation of the function values, a number or (least, most).
+        period: of 'periodic', a number or (least, most), in units of x.
+        x: where points may lie (least, most).
+        noise: standard deviation of what is added to every y, the queries included.
+        seed: of the episodes.
+        split: 'train', 'validation' or 'test'.
+
+    Returns:
+        Tasks with x (T, n, 1) and y (T, n, 1), float32, without ways and without origin.
+
+    Raises:
+        UnknownName: no such kernel.
+        UserError: another option that makes no sense; the message names it.
+
+    Source: ranges and noise of Kim et al. 2019 (arXiv:1901.05761; github.com/deepmind/neural-processes); kernels as in
+    Rasmussen and Williams 2006 (gaussianprocess.org/gpml), equations 4.9, 4.17 and 4.31.
+
+    >>> task = GPDraws("matern52", shots=5, queries=20).sample(first=0, count=3)
+    >>> task.support.x.shape, task.query.y.shape
+    (torch.Size([3, 5, 1]), torch.Size([3, 20, 1]))
+    """
+
+    def __init__(
+        self,
+        kernel: Literal["rbf", "matern52", "periodic"] = "rbf",
+        *,
+        shots: int = 10,
+        queries: int = 10,
+        lengthscale: Range = (0.1, 0.6),
+        scale: Range = (0.1, 1.0),
+        period: Range = 1.0,
+        x: tuple[float, float] = (-2.0, 2.0),
+        noise: float = 0.02,
+        seed: int = 0,
+        split: str = "train",
+    ):
+        self.kernel, self.shots, self.queries = kernel, shots, queries
+        self.lengthscale, self.scale, self.period = lengthscale, scale, period
+        self.x, self.noise, self.seed, self.split, self.name = x, noise, seed, split, "gp-draws"
+        self.prepare()
+
+    def prepare(self) -> None:
+        super().prepare()
+        if self.kernel not in ("rbf", "matern52", "periodic"):
+            raise UnknownName.among("kernel", self.kernel, ("rbf", "matern52", "periodic"))
+        for name in ("lengthscale", "scale", "period"):
+            if _ends(name, getattr(self, name))[0] <= 0:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be above 0.")
+
+    def _values(self, x: np.ndarray, episodes: np.ndarray) -> np.ndarray:
+        covariance = self._correlation(np.abs(x[:, :, None] - x[:, None, :]), episodes)
+        # Two points that nearly coincide make it singular in floating numbers; 1e-8 is far below any noise met here.
+        factor = np.linalg.cholesky(covariance + 1e-8 * np.eye(x.shape[1]))
+        # Not a matrix product: how BLAS sums one depends on the batch, and an episode must not.
+        draws = (factor * self._normal("value", episodes)[:, None, :]).sum(-1)
+        return self._option("scale", episodes) * draws
+
+    def _correlation(self, distance: np.ndarray, episodes: np.ndarray) -> np.ndarray:
+        lengthscale = self._option("lengthscale", episodes)[:, :, None]
+        if self.kernel == "periodic":
+            angle = math.pi * distance / self._option("period", episodes)[:, :, None]
+            return np.exp(-2.0 * np.square(np.sin(angle) / lengthscale))
+        ratio = distance / lengthscale
+        if self.kernel == "matern52":
+            ratio *= math.sqrt(5.0)
+            return (1.0 + ratio + np.square(ratio) / 3.0) * np.exp(-ratio)
+        return np.exp(-0.5 * np.square(ratio))
+
+
+def _ends(name: str, value: Range) -> tuple[float, float]:
+    pair = (value, value) if isinstance(value, int | float) else tuple(value)
+    if len(pair) != 2 or not all(math.isfinite(end) for end in pair) or pair[0] > pair[1]:
+        raise UserError(f"{name} is {value}; it must be a number, or a pair (least, most).")
+    return float(pair[0]), float(pair[1])
