@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .errors import BadFile
 from .pytree import pytree, static
+from .storage import write_atomically
 
 FORMAT = 1
 S = TypeVar("S")
@@ -88,14 +89,8 @@ def _unpack(tensors: dict[str, Tensor], plan: Any, prefix: str, cls: type | None
 def save_state(state: Any, path: str | Path, envelope: Envelope) -> None:
     """Write a state and its envelope to one safetensors file (nothing in it can be executed)."""
     tensors, plan = pack(state)
-    about = {
-        "quickstudy": "state",
-        "format": str(FORMAT),
-        "plan": json.dumps(plan),
-        "envelope": json.dumps(dataclasses.asdict(envelope)),
-        "sha256": checksum(tensors),
-    }
-    Path(path).write_bytes(save(tensors, metadata=about))
+    about = {"plan": json.dumps(plan), "envelope": json.dumps(dataclasses.asdict(envelope))}
+    write_tensors(path, "state", FORMAT, tensors, about)
 
 
 def load_state(path: str | Path, cls: type[S]) -> tuple[S, Envelope]:
@@ -124,6 +119,19 @@ def checksum(tensors: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+def write_tensors(path: str | Path, what: str, number: int, tensors: dict[str, Tensor], about: dict[str, str]) -> None:
+    """Write tensors and texts to one safetensors file that `read_tensors` reads: whole or not at all, with a checksum.
+
+    Args:
+        what: kind of the file ('state', 'checkpoint', 'learner').
+        number: of its format.
+    """
+    # Copies, since safetensors refuses tensors that share memory, as tied weights do.
+    plain = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
+    facts = {"quickstudy": what, "format": str(number), "sha256": checksum(plain), **about}
+    write_atomically(Path(path), save(plain, metadata=facts))
+
+
 def read_tensors(path: str | Path, what: str, newest: int) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors and metadata of one of our safetensors files, checked against its checksum.
 
@@ -141,7 +149,9 @@ def read_tensors(path: str | Path, what: str, newest: int) -> tuple[dict[str, Te
         raise BadFile(f"The {what} at {path} cannot be read ({error}); it is truncated or not a safetensors file.") from error
     if about.get("quickstudy") != what:
         raise BadFile(f"The file {path} is not a quickstudy {what} (it says: {about.get('quickstudy', 'nothing')}).")
-    if int(about.get("format", "0")) > newest:
+    if not about.get("format", "").isdecimal():
+        raise BadFile(f"The {what} at {path} does not say which format it has; it is damaged.")
+    if int(about["format"]) > newest:
         raise BadFile(f"The {what} at {path} is of format {about['format']}, newer than {newest}, the newest known here; update quickstudy.")
     if checksum(tensors) != about.get("sha256"):
         raise BadFile(f"The {what} at {path} has been altered: its tensors do not match the checksum it was saved with.")

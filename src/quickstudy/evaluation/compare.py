@@ -1,94 +1,112 @@
-"""Two learners on the same tasks: a paired comparison."""
+"""Compare two learners on the same tasks, task by task."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 
 from ..errors import UserError
-from .intervals import mean_ci, t_tail
-from .result import Result
+from .intervals import mean_interval, t_quantile, t_tail
+from .result import Result, rounded
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """How the first result differs from the second on the same tasks.
+    """How much better the first is than the second, over the same tasks.
 
     Attributes:
-        metric: what was compared; `difference` is positive where the first is better.
-        difference: mean over tasks, in the metric's unit.
-        ci95: half width of its 95 % interval (paired t).
-        p: two-sided p-value of the paired t test.
-        tasks: in both.
-        more_tasks: about how many more would settle it if the difference stays what it is; 0 when it is settled, None
-            when there is no difference to settle.
-        sentence: all of it in words.
+        difference: mean over tasks, in points of accuracy or raw units of the error; above 0 the first is better.
+        ci95: half the width of its 95% interval, Student's t over tasks.
+        p: two-sided, of a paired t test.
+        tasks: compared; those without an answer from both are left out.
+        better: name of the better one, None when they cannot be told apart.
+        more: further tasks that would settle it if the difference stays what it is; None when settled or never.
+        sentence: all this in words.
     """
 
-    metric: str
     difference: float
     ci95: float
     p: float
     tasks: int
-    more_tasks: int | None
+    better: str | None
+    more: int | None
     sentence: str
-
-    @property
-    def significant(self) -> bool:
-        """Whether the interval leaves out zero."""
-        return abs(self.difference) > self.ci95
 
     def __str__(self) -> str:
         return self.sentence
 
 
-def compare(a: Result, b: Result, *, names: tuple[str, str] | None = None) -> Comparison:
-    """Compare two results task by task, which takes the difficulty of the tasks out of the difference.
+def compare(a: Result, b: Result, *, names: tuple[str, str] = ("A", "B")) -> Comparison:
+    """Paired differences between two results on one manifest.
+
+    Since both met the same tasks, what makes a task hard falls out of the difference, and far fewer tasks settle a
+    question than two intervals side by side would need.
 
     Raises:
-        UserError: they did not meet the same tasks, or were left with different ones.
+        UserError: other tasks, another metric, or fewer than two tasks to compare.
     """
+    _check_same_tasks(a, b)
+    sign = 1.0 if a.metric == "accuracy" else -1.0
+    pairs = zip(a.values, b.values, strict=True)
+    differences = [sign * (x - y) for x, y in pairs if x is not None and y is not None]
+    if len(differences) < 2:
+        raise UserError(f"Only {len(differences)} task has an answer from both; compare over at least two.")
+    mean, half = mean_interval(differences)
+    n, spread = len(differences), statistics.stdev(differences)
+    p = t_tail(mean / (spread / math.sqrt(n)), n - 1) if spread else float(mean == 0)
+    better = None if abs(mean) <= half else names[0] if mean > 0 else names[1]
+    more = None if better or mean == 0 else _tasks_needed(abs(mean), spread, n) - n
+    sentence = _sentence(a, names, (mean, half, n), better, more)
+    return Comparison(mean, half, p, n, better, more, sentence)
+
+
+def _check_same_tasks(a: Result, b: Result) -> None:
     if a.metric != b.metric:
-        raise UserError(f"One result is {a.metric}, the other {b.metric}; compare results of one metric.")
-    if a.manifest != b.manifest or a.tasks != b.tasks:
-        differ = sorted(k for k in {*a.protocol, *b.protocol} if a.protocol.get(k) != b.protocol.get(k))
-        how = ", ".join(f"{k}: {a.protocol.get(k)} and {b.protocol.get(k)}" for k in differ if k not in ("transductive", "statistics"))
-        raise UserError(
-            f"These results are of different tasks ({how or f'{a.tasks} and {b.tasks} tasks, or other data'}); evaluate both"
-            " with the same source, split, seed and number of tasks."
-        )
-    first, second = names or (a.learner, b.learner)
-    sign = 1 if a.metric == "accuracy" else -1
-    paired = [sign * (x - y) for x, y in zip(a.values, b.values, strict=True)]
-    difference, ci95 = mean_ci(paired)
-    more = _more_tasks(difference, ci95, len(paired))
-    unit = "points" if a.metric == "accuracy" else "of squared error"
-    where = f"on the same {len(paired):,} tasks"
-    if abs(difference) > ci95:
-        better, worse = (first, second) if difference > 0 else (second, first)
-        sentence = f"{better} is better than {worse} by {abs(difference):.3g} {unit} ± {ci95:.2g} {where} (95%, paired)."
-    elif more is None:
-        sentence = f"{first} and {second} give the same answers {where}."
-    else:
-        sentence = (
-            f"{first} and {second} cannot be told apart {where}: the difference is {difference:+.3g} {unit} ± {ci95:.2g}."
-            f" About {more:,} more tasks would settle it if it stays what it is."
-        )
-    return Comparison(a.metric, difference, ci95, _p_value(difference, paired), len(paired), more, sentence)
+        raise UserError(f"One result is in {a.metric}, the other in {b.metric}; compare results of one kind of task.")
+    if a.manifest == b.manifest:
+        return
+    keys = sorted(k for k in a.protocol.keys() | b.protocol.keys() if k not in {"transductive", "batch_statistics"})
+    unlike = [
+        f"{k} {a.protocol.get(k)} and {b.protocol.get(k)}" for k in keys if a.protocol.get(k) != b.protocol.get(k)
+    ]
+    differing = [i for i, (x, y) in enumerate(zip(a.episodes, b.episodes, strict=False)) if x != y]
+    which = f"{len(a.episodes):,} tasks against {len(b.episodes):,}"
+    if differing:
+        first, least = differing[0] + int(a.protocol.get("first", 0)), min(len(a.episodes), len(b.episodes))
+        which += f", and {len(differing):,} of the first {least:,} differ, beginning with number {first}"
+    cause = (
+        f" Their protocols differ in {'; '.join(unlike)}." if unlike else " Their protocols agree, so the data differ."
+    )
+    raise UserError(
+        f"The two results are not over the same tasks: {which}.{cause} Evaluate both on one source, seed and number of tasks."
+    )
 
 
-def _p_value(difference: float, paired: list[float]) -> float:
-    n = len(paired)
-    error = math.sqrt(math.fsum((d - difference) ** 2 for d in paired) / max(n - 1, 1) / n)
-    if error == 0:
-        return 1.0 if difference == 0 else 0.0
-    return t_tail(abs(difference) / error, max(n - 1, 1))
+def _tasks_needed(difference: float, spread: float, n: int) -> int:
+    """The least number of tasks whose 95% interval would leave out 0."""
+    count = max(n + 1, math.ceil((1.96 * spread / difference) ** 2))
+    while t_quantile(0.95, count - 1) * spread / math.sqrt(count) >= difference:
+        count += max(1, count // 1000)
+    return count
 
 
-def _more_tasks(difference: float, ci95: float, tasks: int) -> int | None:
-    """The interval narrows with the root of the number of tasks."""
-    if abs(difference) > ci95:
-        return 0
-    if difference == 0 or not math.isfinite(ci95):
-        return None
-    return max(1, math.ceil(tasks * (ci95 / difference) ** 2) - tasks)
+def _sentence(
+    a: Result, names: tuple[str, str], numbers: tuple[float, float, int], better: str | None, more: int | None
+) -> str:
+    mean, half, n = numbers
+    number, width = rounded(abs(mean) if better else mean, half)
+    amount = f"{number} points ± {width}" if a.metric == "accuracy" else f"{number} ± {width} in mse"
+    over = f"the same {n:,} tasks"
+    lost = len(a.values) - n
+    tail = f"; {lost:,} left out, where one had no finite answer" if lost else ""
+    setting = f"95%, paired{tail}"
+    if better:
+        other = names[1] if better == names[0] else names[0]
+        return f"{better} is better than {other} by {amount} on {over} ({setting})"
+    if more is None:
+        return f"{names[0]} and {names[1]} do equally well on {over}: the mean difference is {amount} ({setting})"
+    return (
+        f"{names[0]} and {names[1]} cannot be told apart on {over}: the difference is {amount} ({setting});"
+        f" about {more:,} more tasks would settle it if the difference stays what it is"
+    )

@@ -79,7 +79,10 @@ def _fraction(x: float, a: float, b: float) -> float:
     c, d = 1.0, 1.0 / (1.0 - (a + b) * x / (a + 1))
     value = d
     for m in range(1, 100_000):
-        for top in (m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)), -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))):
+        for top in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
             d, c = 1.0 / (1.0 + top * d), 1.0 + top / c
             value *= d * c
         if abs(d * c - 1.0) < 1e-15:

@@ -1,108 +1,143 @@
-"""What an evaluation found: never a number without its uncertainty and its protocol."""
+"""The result of an evaluation: a number with its uncertainty, its protocol, and what is needed to compare it."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
-import statistics
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from ..errors import BadFile
+
+FORMAT = 1
+Curve = dict[int, tuple[float, float]]  # shots or steps -> (value, half width of its 95% interval)
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """A learner, judged on some tasks.
+    """What `evaluate` found. Accuracies are in percent, errors in raw units; NaN where nothing can be said.
 
     Attributes:
-        metric: 'accuracy' (percent) or 'mse' (raw units).
+        metric: 'accuracy' or 'mse'.
         value: mean over tasks.
-        ci95: half width of its 95 % interval (t, over tasks).
-        values: one number a task, in the order of the episodes.
-        protocol: source, split, ways, shots, queries, seed, first episode, kind of interval, transductive or not.
-        manifest: SHA-256 of the episodes; results with one manifest met the same tasks.
-        learner: class name.
-        weights: SHA-256 of the learner's weights.
-        left_out: tasks whose answers were not finite.
-        diverged: share of tasks, in percent, that failed: regression worse than answering with the mean of the support
-            targets, or answers that are not finite.
-        ece: expected calibration error in percent; None for regression.
-        nll: mean negative log-likelihood of the right class in nats; None for regression.
-        by_shots: shots -> (value, ci95).
-        by_steps: adaptation steps -> (value, ci95).
-        seconds: that judging took.
-        audit: verdict of `audit`, where it was made.
+        ci95: half the width of its 95% interval, Student's t over tasks.
+        median: over tasks.
+        values: one a task, None for a task that was left out.
+        episodes: one short content hash a task.
+        diverged: share of tasks whose answers were not finite or, in regression, worse than the mean support target.
+        left_out: tasks whose answers were not finite; in no mean here.
+        ece: expected calibration error, 0..1; None for regression.
+        nll: mean negative log-likelihood of a query in nats; None for regression, or where it is infinite.
+        protocol: the source's, and split, seed, first, tasks, queries_per_task, interval, transductive and, where the
+            learner says so, batch_statistics.
+        manifest: SHA-256 of the tasks, as `source.manifest` gives it.
+        learner: name of its class.
+        fingerprint: hash of its weights.
+        seconds: drawing, adapting and answering, without the curves.
+        by_shots: the value for other numbers of support examples a class.
+        by_steps: the value after other numbers of steps; 0 is before adaptation.
+        audit: verdict of `audit`, where there was one.
     """
 
     metric: str
     value: float
     ci95: float
-    values: tuple[float, ...]
-    protocol: Mapping[str, Any]
+    median: float
+    values: tuple[float | None, ...]
+    episodes: tuple[str, ...]
+    diverged: float
+    left_out: int
+    ece: float | None
+    nll: float | None
+    protocol: dict[str, Any]
     manifest: str
     learner: str
-    weights: str
-    left_out: int = 0
-    diverged: float = 0.0
-    ece: float | None = None
-    nll: float | None = None
-    by_shots: Mapping[int, tuple[float, float]] = dataclasses.field(default_factory=dict)
-    by_steps: Mapping[int, tuple[float, float]] = dataclasses.field(default_factory=dict)
-    seconds: float = 0.0
-    audit: Mapping[str, Any] | None = None
-
-    @property
-    def tasks(self) -> int:
-        """Tasks that count."""
-        return len(self.values)
-
-    @property
-    def median(self) -> float:
-        """Median over tasks."""
-        return statistics.median(self.values)
+    fingerprint: str
+    seconds: float
+    by_shots: Curve = dataclasses.field(default_factory=dict)
+    by_steps: Curve = dataclasses.field(default_factory=dict)
+    audit: dict[str, Any] | None = None
 
     @property
     def score(self) -> float:
-        """Higher is better."""
+        """Higher is better: the accuracy, or minus the error; minus infinity when no task had an answer."""
+        if math.isnan(self.value):
+            return -math.inf
         return self.value if self.metric == "accuracy" else -self.value
 
     def __str__(self) -> str:
-        p = self.protocol
-        shape = f"{_count(p.get('ways'))}-way {_count(p.get('shots'))}-shot" if p.get("ways") else f"{_count(p.get('shots'))}-shot"
-        mode = "transductive" if p.get("transductive") else "inductive"
-        lost = f", {self.left_out} tasks left out: answers not finite" if self.left_out else ""
+        value, half = rounded(self.value, self.ci95)
         if self.metric == "accuracy":
-            return f"{self.value:.1f}% ± {self.ci95:.1f} (95% over {self.tasks:,} tasks; {shape}, {mode}{lost})"
-        failed = f", {self.diverged:.1f}% diverged" if self.diverged else ""
-        return (
-            f"mse {self.value:.4g} ± {self.ci95:.2g}, median {self.median:.3g}"
-            f" (95% over {self.tasks:,} tasks; {shape}, {mode}{failed}{lost})"
+            number = f"{value}% ± {half}"
+        else:
+            number = f"mse {value} ± {half}, median {self.median:.2g}"
+        notes = [f"{len(self.values) - self.left_out:,} tasks", "; ", ", ".join(self._setting())]
+        if self.left_out:
+            notes.append(f"; {self.left_out:,} of {len(self.values):,} tasks left out, their answers were not finite")
+        return f"{number} (95% over {''.join(notes)})"
+
+    def _setting(self) -> list[str]:
+        """The protocol in words."""
+        sizes = [f"{_span(self.protocol[k])}-{k[:-1]}" for k in ("ways", "shots") if self.protocol.get(k) is not None]
+        words = [" ".join(sizes)] if sizes else [str(self.protocol.get("source", "tasks of one kind"))]
+        if self.metric == "accuracy" or self.protocol["transductive"]:
+            words.append("transductive" if self.protocol["transductive"] else "inductive")
+        if self.metric != "accuracy":
+            words.append(f"{100 * self.diverged:.1f}% diverged")
+        return words
+
+    def to_json(self) -> str:
+        """JSON text; numbers that are not finite become null."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return json.dumps(
+            plain({"quickstudy": "result", "format": FORMAT} | fields), ensure_ascii=False, allow_nan=False
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data; `from_json` reads it back."""
-        plain = dataclasses.asdict(self) | {"median": self.median if self.values else math.nan, "tasks": self.tasks}
-        plain["values"] = [round(v, 6) for v in self.values]
-        for curve in ("by_shots", "by_steps"):
-            plain[curve] = {str(k): list(v) for k, v in getattr(self, curve).items()}
-        return plain
-
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> Result:
+    def from_json(cls, text: str) -> Self:
         """The result that `to_json` wrote.
 
         Raises:
-            BadFile: something is missing.
+            BadFile: not a result, or of a newer format.
         """
         try:
-            kept = {f.name: plain[f.name] for f in dataclasses.fields(cls)}
-            for curve in ("by_shots", "by_steps"):
-                kept[curve] = {int(k): (float(v[0]), float(v[1])) for k, v in plain[curve].items()}
-            return cls(**{**kept, "values": tuple(plain["values"])})
-        except (KeyError, TypeError, ValueError) as error:
-            raise BadFile(f"This is not a result of an evaluation: {error!r} is missing or odd.") from error
+            fields = json.loads(text)
+            if fields.pop("quickstudy") != "result" or fields.pop("format") > FORMAT:
+                raise BadFile(f"This is not a result of format {FORMAT} or older; update quickstudy.")
+            for name in ("value", "ci95", "median"):
+                fields[name] = _number(fields[name])
+            for name in ("by_shots", "by_steps"):
+                fields[name] = {int(k): (_number(v), _number(half)) for k, (v, half) in fields[name].items()}
+            return cls(**fields | {"values": tuple(fields["values"]), "episodes": tuple(fields["episodes"])})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise error if isinstance(error, BadFile) else BadFile(f"This is not a result: {error}.") from error
 
 
-def _count(count: Any) -> str:
-    return f"{count[0]}..{count[1]}" if isinstance(count, tuple | list) else str(count)
+def rounded(value: float, half: float) -> tuple[str, str]:
+    """A number and the half width of its interval, to the digits that the interval leaves meaning to.
+
+    >>> rounded(98.1234, 0.2345), rounded(0.4321, 0.0412), rounded(97.0, 0.0), rounded(1.5, float("nan"))
+    (('98.1', '0.2'), ('0.43', '0.04'), ('97.0', '0.0'), ('1.5', 'unknown'))
+    """
+    if math.isnan(half):
+        return f"{value:.3g}", "unknown"
+    digits = 1 if half == 0 else max(0, -math.floor(math.log10(half)))
+    digits = min(max(digits, 1 if abs(value) >= 1 else 2), 6)
+    return f"{value:.{digits}f}", f"{half:.{digits}f}"
+
+
+def plain(value: Any) -> Any:
+    """The same as JSON knows it: lists for tuples, text for keys, None for numbers that are not finite."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _span(count: Any) -> str:
+    return "–".join(str(n) for n in count) if isinstance(count, list | tuple) else str(count)

@@ -42,11 +42,11 @@ def normalise(x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor | None, 
 
 
 class _Replacement(TorchFunctionMode):
-    """While active, every batch norm of the net takes its statistics from the batch or from a given list."""
+    """While active, every batch norm takes its statistics from the batch, from a given list, or from its own buffers."""
 
-    def __init__(self, given: Statistics | None, record: list[tuple[Tensor, Tensor]] | None):
+    def __init__(self, given: Statistics | None, record: list[tuple[Tensor, Tensor]] | None, *, running: bool = False):
         super().__init__()
-        self.given, self.record, self.count = given, record, 0
+        self.given, self.record, self.count, self.running = given, record, 0, running
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -66,7 +66,9 @@ class _Replacement(TorchFunctionMode):
         momentum: float = 0.1,
         eps: float = 1e-5,
     ) -> Tensor:
-        del running_mean, running_var, training, momentum
+        del training, momentum
+        if self.running and running_mean is not None and running_var is not None:
+            return normalise(x, running_mean, running_var, weight, bias, eps)
         if self.given is not None:
             mean, variance = self.given[self.count]
             self.count += 1
@@ -98,13 +100,13 @@ def call(
         x: (n, *feature).
         statistics: what a `record` of an earlier call holds: batch norm uses these.
         policy: 'batch' (statistics of this batch), 'support' (`statistics`; of this batch while they are recorded) or
-            'running' (the net's own running statistics, as in evaluation).
+            'running' (the net's own running statistics, in training mode too).
         record: a list that is given the statistics of each norm layer.
     """
-    if policy == "running" or not has_batch_norm(net):
+    if not has_batch_norm(net) or (policy == "running" and not net.training):
         # Cloned buffers take whatever a module in training mode writes.
         buffers = {name: b.clone() for name, b in net.named_buffers()} if net.training else {}
         return torch.func.functional_call(net, {**buffers, **weights}, (x,))  # type: ignore[no-any-return]
     buffers = {name: b.clone() for name, b in net.named_buffers()}
-    with _Replacement(statistics, record):
+    with _Replacement(statistics, record, running=policy == "running"):
         return torch.func.functional_call(net, {**buffers, **weights}, (x,))  # type: ignore[no-any-return]

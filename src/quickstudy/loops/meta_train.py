@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from typing import Any, Protocol
 
@@ -75,7 +75,7 @@ def meta_train(
     checkpoint: Checkpoint | None = None,
     resume: bool = False,
     seconds: float | None = None,
-) -> Iterator[Record]:
+) -> Generator[Record, None, None]:
     """Train a learner over tasks, one record a step; stopping to iterate stops the training.
 
     The episodes of step s are number s * tasks and on, whatever happened before, so a resumed run is the same run,

@@ -29,15 +29,12 @@ class ResNet12(nn.Module):
 
     Source: widths, slope and start as in Lee et al. 2019 (MetaOptNet, arXiv:1904.03758).
 
-    >>> import torch
     >>> net = ResNet12(1, widths=(4, 8, 16, 32))
     >>> net(torch.zeros(2, 1, 28, 28)).shape, net.features
     (torch.Size([2, 32]), 32)
     """
 
-    def __init__(
-        self, channels: int = 3, *, widths: Sequence[int] = (64, 160, 320, 640), outputs: int | None = None
-    ):
+    def __init__(self, channels: int = 3, *, widths: Sequence[int] = (64, 160, 320, 640), outputs: int | None = None):
         super().__init__()
         self.channels, self.widths, self.outputs = channels, tuple(widths), outputs
         pairs = zip((channels, *self.widths), self.widths, strict=False)
@@ -48,10 +45,10 @@ class ResNet12(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="leaky_relu")
         # On a CPU convolutions run up to twice as fast when the channels of a pixel lie side by side in memory.
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Float[Tensor, "n channels height width"]) -> Float[Tensor, "n outputs"]:
-        return self.head(self.blocks(x).mean((2, 3)))  # type: ignore[no-any-return]
+        return self.head(self.blocks(x).mean((2, 3)))
 
 
 class _Block(nn.Module):

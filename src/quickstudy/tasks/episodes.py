@@ -41,10 +41,13 @@ class Episodes(TaskSource):
         self, pool: Pool, *, ways: Count = 5, shots: Count = 1, queries: int = 15, seed: int = 0, split: str = "train"
     ):
         self.pool, self.ways, self.shots, self.queries = pool, ways, shots, queries
-        self.seed, self.split, self.name = seed, split, pool.name
+        self.seed, self.split = seed, split
         self.prepare()
 
     def prepare(self) -> None:
+        self.name = self.pool.name
+        if not isinstance(self.queries, int):
+            raise UserError(f"queries is {self.queries}; it must be a whole number, the same in every episode.")
         for name, count in (("ways", self.ways), ("shots", self.shots), ("queries", self.queries)):
             low, high = _range(count)
             if low < 1 or high < low:

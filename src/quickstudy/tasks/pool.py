@@ -31,7 +31,8 @@ class Pool:
         origin: (N,) the drawing that a row was made from: rotations and copies of one image share a number.
 
     Raises:
-        BadExamples: lengths or types that do not fit together, or values that are not finite.
+        BadExamples: lengths or types that do not fit together. Values are looked at when a task is drawn, not here:
+            `x` may be larger than the memory.
     """
 
     name: str
@@ -81,6 +82,8 @@ class Pool:
         """
         rows = torch.as_tensor(x)
         values = labels.tolist() if isinstance(labels, np.ndarray | Tensor) else list(labels)
+        if isinstance(labels, np.ndarray | Tensor) and labels.ndim != 1:
+            raise BadExamples(f"Labels are one a row, but these are {tuple(labels.shape)}; of one-hot rows take argmax(1).")
         if len(values) != len(rows):
             raise BadExamples(f"x has {len(rows)} rows, but there are {len(values)} labels; give one label a row.")
         if any(v is None or v != v for v in values):
@@ -114,14 +117,17 @@ class Pool:
         Raises:
             OverlappingSplits: too few groups to give each wanted split one of its own.
         """
+        if by not in ("group", "class"):
+            raise UnknownName.among("way to split by", by, ("group", "class"))
         keys = self.groups if by == "group" else self.classes
         names = sorted(set(keys))
         order = np.random.default_rng(seed).permutation(len(names))
         wanted = np.asarray(fractions, dtype=float) / sum(fractions)
         counts = np.floor(wanted * len(names)).astype(int)
         counts[(counts == 0) & (wanted > 0)] = 1
-        counts[0] = len(names) - counts[1:].sum()
-        if counts[0] < 1:
+        first = int(np.argmax(wanted > 0))  # what rounding leaves over goes to the first split that is wanted
+        counts[first] += len(names) - counts.sum()
+        if counts[first] < 1:
             raise OverlappingSplits(
                 f"{len(names)} {by}s cannot fill {int((wanted > 0).sum())} splits with one each; use by='class'."
             )

@@ -97,7 +97,9 @@ def content_hash(tasks: Task) -> bytes:
         # Where numbers of pool rows are known they say everything; inputs themselves are read only where they are not.
         numbered = tasks.origin is not None and bool((tasks.origin.support >= 0).any())
         parts = (tasks.origin, tasks.support.y, tasks.query.y) if numbered else tasks
-        for leaf in tree_leaves(parts):
+        # Masks too: with another number of shots the rows are the same, and only fewer of them count.
+        masks = [side.mask for side in (tasks.support, tasks.query) if numbered and side.mask is not None]
+        for leaf in tree_leaves(parts) + masks:
             one.update(leaf[i].contiguous().flatten().view(torch.uint8).numpy().tobytes())
         digest += one.digest()
     return digest

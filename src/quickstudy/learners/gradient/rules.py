@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...functional.inner_loop import Weights
+from ...errors import UnknownName
+from ...functional.inner_loop import Rule, Weights
 
 
 class SGD(nn.Module):
@@ -60,3 +61,15 @@ class Adam(nn.Module):
             for n, w in weights.items()
         }
         return moved, (first, second, count)
+
+
+def fixed_rule(name: str, lr: float) -> Rule:
+    """The rule that a name stands for, 'adam' or 'sgd', with a rate that is not learned.
+
+    Raises:
+        UnknownName: neither of them.
+    """
+    rules: dict[str, type[Adam] | type[SGD]] = {"adam": Adam, "sgd": SGD}
+    if name not in rules:
+        raise UnknownName.among("rule", name, rules)
+    return rules[name](lr)

@@ -1,0 +1,81 @@
+"""`quickstudy list` and `data`: what there is."""
+
+from __future__ import annotations
+
+import click
+
+from .. import registry
+from ..errors import UnknownName
+from .output import as_json, console, emit, table
+
+KINDS = {"learners": "learner", "sources": "source", "nets": "net"}
+
+
+@click.command("list")
+@click.argument("what", required=False, metavar="[learners|sources|nets]")
+@as_json
+def list_command(what: str | None, as_json: bool) -> None:
+    """What there is, with one line and the paper each.
+
+    \b
+    quickstudy list
+    quickstudy list learners
+    """
+    if what is not None and what not in KINDS:
+        raise UnknownName.among("list", what, KINDS)
+    shown = [what] if what else list(KINDS)
+    found = {kind: registry.entries(KINDS[kind]) for kind in shown}
+    if as_json:
+        plain = {k: [{"name": e.name, "line": e.line, "paper": e.paper} for e in entries] for k, entries in found.items()}
+        emit(plain, "", True)
+        return
+    for kind, entries in found.items():
+        table([kind, "", "paper"], [[e.name, e.line, e.paper] for e in entries])
+        click.echo()
+
+
+@click.group("data")
+def data_command() -> None:
+    """Data sets by name: what is here, fetch one, check one.
+
+    \b
+    quickstudy data show
+    quickstudy data fetch omniglot
+    quickstudy data verify omniglot
+    """
+
+
+@data_command.command("show")
+@as_json
+def data_show(as_json: bool) -> None:
+    """Every named data set, and where it was found."""
+    from ..tasks.named import catalogue
+
+    rows = catalogue()
+    if as_json:
+        emit(rows, "", True)
+        return
+    table(
+        ["name", "what", "licence", "found"],
+        [[r["name"], r["what"], r["licence"], str(r["found"] or f"no: quickstudy data fetch {r['name']}")] for r in rows],
+    )
+
+
+@data_command.command("fetch")
+@click.argument("name")
+def data_fetch(name: str) -> None:
+    """Download a data set from its official place, check its hash, convert and cache it."""
+    from ..tasks.named import fetch
+
+    with console().status(f"Fetching {name} ..."):
+        path = fetch(name)
+    click.echo(str(path))
+
+
+@data_command.command("verify")
+@click.argument("name")
+def data_verify(name: str) -> None:
+    """Check a data set that is here against what it should be."""
+    from ..tasks.named import verify
+
+    click.echo(verify(name))

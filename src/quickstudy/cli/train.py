@@ -1,0 +1,98 @@
+"""`quickstudy train RECIPE`: meta-train, checkpoint, resume, judge, leave a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..bundle import save_bundle
+from ..engine.memory import keep_freed_memory
+from ..evaluation.evaluate import Result, evaluate
+from ..learner import Learner
+from ..loops.checkpoint import Checkpoint
+from ..loops.meta_train import meta_train
+from ..recipe import Recipe
+from ..rng import Rng
+from .output import Bar, as_json, console, emit, stops_gently
+
+
+@click.command("train")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for checkpoints and the bundle [runs/NAME].")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in --out, bit for bit.")
+@click.option("--steps", type=click.IntRange(min=1), help="Outer steps, in place of the recipe's.")
+@click.option("--time", "seconds", type=click.FloatRange(min=1), help="Stop after so many seconds.")
+@click.option("--seed", type=int, help="Seed, in place of the recipe's.")
+@click.option("--tests", type=click.IntRange(min=0), help="Test tasks to judge on at the end; 0 for none.")
+@click.option("--verbose", is_flag=True, help="Say how tasks are run, and why.")
+@as_json
+def train_command(
+    recipe: Path,
+    out: Path | None,
+    resume: bool,
+    steps: int | None,
+    seconds: float | None,
+    seed: int | None,
+    tests: int | None,
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    """Meta-train the learner of a RECIPE (a TOML file) and leave a bundle.
+
+    \b
+    quickstudy train recipes/glyphs-prototypical.toml
+    quickstudy train recipes/sine-maml.toml --steps 2000 --out runs/sine
+    quickstudy train recipes/sine-maml.toml --out runs/sine --resume
+    """
+    plan = _changed(Recipe.read(recipe), steps=steps, seconds=seconds, seed=seed)
+    folder = out or Path("runs") / recipe.stem
+    keep_freed_memory()
+    learner, source = plan.make_learner(), plan.make_source()
+    judged = plan.validation.of(source, "validation")
+
+    def validate(learner: Learner) -> Result:
+        return evaluate(learner, judged, tasks=plan.validation.tasks)
+
+    records = meta_train(
+        learner,
+        source,
+        steps=plan.train.steps,
+        tasks=plan.train.tasks,
+        optimizer=plan.train.optimizers(),
+        schedule=plan.train.schedules(),
+        rng=Rng(plan.seed),
+        validate=validate,
+        every=plan.validation.every,
+        checkpoint=Checkpoint(folder, plan.train.checkpoint_every),
+        resume=resume,
+        seconds=plan.train.seconds,
+    )
+    with stops_gently() as asked, Bar(console(as_json), plan.train.steps, recipe.stem) as bar:
+        for record in records:
+            bar.update(record.step, f"loss {record.loss:.4g}, {record.rate:,.0f} tasks/s")
+            if verbose and learner.plan is not None:
+                bar.say(f"Tasks are run by {learner.plan.how}, {learner.plan.chunk} at a time: {learner.plan.reason}.")
+                verbose = False
+            if record.validation is not None:
+                bar.say(f"step {record.step}: validation {record.validation}{' (best so far)' if record.best else ''}")
+            if asked:
+                records.close()
+                bar.say(f"Saved at step {record.step}. Go on with: quickstudy train {recipe} --out {folder} --resume")
+                raise KeyboardInterrupt
+    count = plan.test.tasks if tests is None else tests
+    result = evaluate(learner, plan.test.of(source, "test"), tasks=count) if count else None
+    plain = result.to_json() if result else None
+    save_bundle(folder / "bundle", learner, recipe=plan.table(), results=plain)
+    text = f"test: {result}\nbundle: {folder / 'bundle'}" if result else f"bundle: {folder / 'bundle'}"
+    emit({"bundle": str(folder / "bundle"), "result": plain}, text, as_json)
+
+
+def _changed(recipe: Recipe, *, steps: int | None, seconds: float | None, seed: int | None) -> Recipe:
+    """The recipe with what the command line says in its place."""
+    table = recipe.table()
+    train = {key: value for key, value in (("steps", steps), ("seconds", seconds)) if value is not None}
+    table["train"] = {**table["train"], **train}
+    if seed is not None:
+        table["seed"] = seed
+    return Recipe.of(table)
