@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from .errors import QuickstudyError
@@ -25,18 +25,17 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         QuickstudyError: the folder cannot be written, with the path and the reason.
     """
-    temporary = None
+    # In the same folder, since a rename is atomic only within one file system; not tempfile's, which only its owner may read.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         kept = "; the file that was there is untouched" if path.exists() else ""
         raise QuickstudyError(f"Could not save {path} ({len(content):,} bytes): {error.strerror or error}{kept}.") from error

@@ -11,7 +11,8 @@ from ..errors import UserError
 from ..learner import Learner
 from ..task import Task, check_task
 from ..tasks.source import TaskSource
-from .evaluate import check_fit, evaluating, singles
+from .evaluate import evaluating
+from .measure import check_fit, singles
 from .probes.answers import (
     KEY,
     left_in_training,
@@ -66,16 +67,17 @@ class Audit:
         skipped = f", {len(self.findings) - len(asked)} do not apply" if len(asked) < len(self.findings) else ""
         if self.passed:
             return f"No leak found by {len(asked)} probes {over}{skipped}."
-        return f"{len(self.leaks)} of {len(asked)} probes found a leak {over}{skipped}: {', '.join(f.name for f in self.leaks)}."
+        names = ", ".join(f.name for f in self.leaks)
+        return f"{len(self.leaks)} of {len(asked)} probes found a leak {over}{skipped}: {names}."
 
     def finding(self, name: str) -> Finding:
         """What the probe of that name found."""
         return {f.name: f for f in self.findings}[name]
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON knows it, for `dataclasses.replace(result, audit=audit.to_dict())`."""
+    def to_json(self) -> dict[str, Any]:
+        """As JSON knows it, for `dataclasses.replace(result, audit=audit.to_json())`."""
         about = {"passed": self.passed, "sentence": self.sentence} | dataclasses.asdict(self)
-        return plain(about)  # type: ignore[no-any-return]
+        return plain(about)
 
     def __str__(self) -> str:
         return "\n".join([*map(str, self.findings), self.sentence])

@@ -33,6 +33,11 @@ class Comparison:
     more: int | None
     sentence: str
 
+    @property
+    def significant(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.better is not None
+
     def __str__(self) -> str:
         return self.sentence
 
@@ -79,7 +84,8 @@ def _check_same_tasks(a: Result, b: Result) -> None:
         f" Their protocols differ in {'; '.join(unlike)}." if unlike else " Their protocols agree, so the data differ."
     )
     raise UserError(
-        f"The two results are not over the same tasks: {which}.{cause} Evaluate both on one source, seed and number of tasks."
+        f"The two results are not over the same tasks: {which}.{cause}"
+        " Evaluate both on one source, seed and number of tasks."
     )
 
 

@@ -31,7 +31,7 @@ def t_quantile(confidence: float, freedom: int) -> float:
     2.228139
     """
     wanted = 1.0 - confidence
-    # The tail is convex and the normal quantile lies below that of t, so Newton's steps go up to the root and never past it.
+    # The tail is convex and the normal quantile lies below that of t: Newton's steps go up to the root, never past it.
     t = statistics.NormalDist().inv_cdf(1.0 - wanted / 2)
     for _ in range(200):
         step = (t_tail(t, freedom) - wanted) / (2.0 * _t_density(t, freedom))

@@ -47,7 +47,7 @@ def calibration_bins(output: Float[Tensor, "q ways"], query: Examples) -> Float[
 
 
 def calibration_error(bins: Float[Tensor, "3 bins"]) -> float:
-    """Expected calibration error of the top label over 15 bins of equal width (Guo et al. 2017, arXiv:1706.04599), 0..1.
+    """Expected calibration error of the top label over 15 equal bins (Guo et al. 2017, arXiv:1706.04599), 0..1.
 
     >>> query = Examples(torch.zeros(4, 1), torch.tensor([0, 0, 0, 1]), ways=2)
     >>> round(calibration_error(calibration_bins(torch.tensor([[20.0, 0.0]]).expand(4, 2), query)), 6)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from typing import Any, Self
 
@@ -18,6 +17,7 @@ class Result:
     """What `evaluate` found. Accuracies are in percent, errors in raw units; NaN where nothing can be said.
 
     Attributes:
+        tasks: asked for.
         metric: 'accuracy' or 'mse'.
         value: mean over tasks.
         ci95: half the width of its 95% interval, Student's t over tasks.
@@ -26,7 +26,7 @@ class Result:
         episodes: one short content hash a task.
         diverged: share of tasks whose answers were not finite or, in regression, worse than the mean support target.
         left_out: tasks whose answers were not finite; in no mean here.
-        ece: expected calibration error, 0..1; None for regression.
+        ece: expected calibration error in points of percent; None for regression.
         nll: mean negative log-likelihood of a query in nats; None for regression, or where it is infinite.
         protocol: the source's, and split, seed, first, tasks, queries_per_task, interval, transductive and, where the
             learner says so, batch_statistics.
@@ -39,6 +39,7 @@ class Result:
         audit: verdict of `audit`, where there was one.
     """
 
+    tasks: int
     metric: str
     value: float
     ci95: float
@@ -71,9 +72,9 @@ class Result:
             number = f"{value}% ± {half}"
         else:
             number = f"mse {value} ± {half}, median {self.median:.2g}"
-        notes = [f"{len(self.values) - self.left_out:,} tasks", "; ", ", ".join(self._setting())]
+        notes = [f"{self.tasks - self.left_out:,} tasks", "; ", ", ".join(self._setting())]
         if self.left_out:
-            notes.append(f"; {self.left_out:,} of {len(self.values):,} tasks left out, their answers were not finite")
+            notes.append(f"; {self.left_out:,} of {self.tasks:,} tasks left out, their answers were not finite")
         return f"{number} (95% over {''.join(notes)})"
 
     def _setting(self) -> list[str]:
@@ -86,22 +87,20 @@ class Result:
             words.append(f"{100 * self.diverged:.1f}% diverged")
         return words
 
-    def to_json(self) -> str:
-        """JSON text; numbers that are not finite become null."""
+    def to_json(self) -> dict[str, Any]:
+        """As JSON knows it; numbers that are not finite become None."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return json.dumps(
-            plain({"quickstudy": "result", "format": FORMAT} | fields), ensure_ascii=False, allow_nan=False
-        )
+        return plain({"quickstudy": "result", "format": FORMAT} | fields)
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls, table: dict[str, Any]) -> Self:
         """The result that `to_json` wrote.
 
         Raises:
             BadFile: not a result, or of a newer format.
         """
         try:
-            fields = json.loads(text)
+            fields = dict(table)
             if fields.pop("quickstudy") != "result" or fields.pop("format") > FORMAT:
                 raise BadFile(f"This is not a result of format {FORMAT} or older; update quickstudy.")
             for name in ("value", "ci95", "median"):

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..errors import BadFile
-from ..state import checksum, read_tensors
-from ..storage import write_atomically
+from ..state import read_tensors, write_tensors
 
 FORMAT = 1
 
@@ -43,9 +41,7 @@ class Checkpoint:
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
     """Write tensors and JSON facts to one file, atomically, with a checksum over the tensors."""
-    tensors = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    facts = {"quickstudy": "checkpoint", "format": str(FORMAT), "sha256": checksum(tensors), "about": json.dumps(about)}
-    write_atomically(path, save(tensors, metadata=facts))
+    write_tensors(path, "checkpoint", FORMAT, tensors, {"about": json.dumps(about)})
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

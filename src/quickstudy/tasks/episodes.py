@@ -62,8 +62,8 @@ class Episodes(TaskSource):
         ways, shots = _range(self.ways)[1], _range(self.shots)[1]
         if len(self._classes) < ways:
             raise NotEnoughExamples(
-                f"A task needs {ways} classes, but the {self.split} split of '{self.pool.name}' has {len(self._classes)}."
-                " Lower ways, or give that split more classes."
+                f"A task needs {ways} classes, but the {self.split} split of '{self.pool.name}' has"
+                f" {len(self._classes)}. Lower ways, or give that split more classes."
             )
         need = shots + self.queries
         poor = [c for c in self._classes.tolist() if self._sizes[c] < need]

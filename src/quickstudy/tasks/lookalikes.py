@@ -14,7 +14,7 @@ SIDE = 48  # pixels of the box that every shape is stretched to
 NEAR = 3  # pixels by which outlines may differ; o is drawn about 2 thicker than O when both fill the box
 STRAY = 0.02  # part of the ink that may lie further away
 NARROW = 0.25  # thinner shapes are widened to this share of their height, so that a serif on a bar is not blown up
-ASPECT = 0.35  # how much the logarithm of width over height may differ
+ASPECT = 0.5  # how much the logarithm of width over height may differ
 
 
 def look_alike(ink: Bits, aspect: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -83,7 +83,7 @@ class Pool:
         rows = torch.as_tensor(x)
         values = labels.tolist() if isinstance(labels, np.ndarray | Tensor) else list(labels)
         if isinstance(labels, np.ndarray | Tensor) and labels.ndim != 1:
-            raise BadExamples(f"Labels are one a row, but these are {tuple(labels.shape)}; of one-hot rows take argmax(1).")
+            raise BadExamples(f"Labels are one a row, not {tuple(labels.shape)}; of one-hot rows take argmax(1).")
         if len(values) != len(rows):
             raise BadExamples(f"x has {len(rows)} rows, but there are {len(values)} labels; give one label a row.")
         if any(v is None or v != v for v in values):
@@ -127,10 +127,13 @@ class Pool:
         counts[(counts == 0) & (wanted > 0)] = 1
         first = int(np.argmax(wanted > 0))  # what rounding leaves over goes to the first split that is wanted
         counts[first] += len(names) - counts.sum()
+        while counts[first] < 1 and counts.max() > 1:  # a split that was raised to one took it from there
+            counts[counts.argmax()] -= 1
+            counts[first] += 1
         if counts[first] < 1:
-            raise OverlappingSplits(
-                f"{len(names)} {by}s cannot fill {int((wanted > 0).sum())} splits with one each; use by='class'."
-            )
+            few = f"{len(names)} {'groups' if by == 'group' else 'classes'}"
+            remedy = "use by='class'" if by == "group" else "ask for fewer splits"
+            raise OverlappingSplits(f"{few} cannot fill {int((wanted > 0).sum())} splits with one each; {remedy}.")
         sides = np.repeat(SPLITS, counts)
         side = {names[i]: str(s) for i, s in zip(order, sides, strict=True)}
         return dataclasses.replace(self, split=tuple(side[k] for k in keys))

@@ -9,11 +9,11 @@ from typing import Any, Self
 
 import torch
 
+from ..errors import UnknownName, UserError
 from ..pytree import tree_leaves
 from ..rng import Rng
 from ..task import Task, batch_size
 from .pool import SPLITS
-from ..errors import UnknownName, UserError
 
 
 class TaskSource(abc.ABC):
@@ -76,7 +76,7 @@ class TaskSource(abc.ABC):
         other.prepare()
         return other
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 (a source may have nothing to check)
         """Check the options together and compute what depends on them; called whenever they change."""
 
     def manifest(self, tasks: int, *, first: int = 0, batch: int = 64) -> str:

@@ -100,8 +100,10 @@ def renamed_classes(learner: Learner, tasks: Sequence[Task], limit: float = 1e-3
     if len(changes) < 2:
         return inapplicable(name, "one task cannot show an average; give more")
     mean, half = mean_interval(changes, 0.999)
-    says = f"accuracy changes by {100 * mean:.1f} points ± {100 * half:.1f} (99.9% over {len(changes)} tasks) when labels are dealt anew"
-    return Finding(name, abs(mean) <= half + 0.01, says, abs(mean), half + 0.01)
+    says = f"{100 * mean:+.1f} points ± {100 * half:.1f} (99.9% over {len(changes)} tasks)"
+    return Finding(
+        name, abs(mean) <= half + 0.01, f"labels dealt anew change accuracy by {says}", abs(mean), half + 0.01
+    )
 
 
 def reordered_support(learner: Learner, tasks: Sequence[Task], limit: float = 1e-3) -> Finding:
@@ -142,7 +144,7 @@ def uninformed(learner: Learner, tasks: Sequence[Task]) -> Finding:
 
 
 def padded(learner: Learner, tasks: Sequence[Task], limit: float = 1e-3) -> Finding:
-    """Whether padding is counted: objective and metric of `learner.loss` on padded tasks against the tasks themselves."""
+    """Whether padding is counted: what `learner.loss` gives for padded tasks against the tasks themselves."""
     name, worst, objective, score = "padding", 0.0, 0.0, 0.0
     for task in tasks:
         bare = dataclasses.replace(task, origin=None)

@@ -129,7 +129,7 @@ def shared_examples(tasks: Sequence[Task]) -> Finding:
             numbered += int(torch.isin(task.origin.query[task.origin.query >= 0], task.origin.support).sum())
         same += int((task.query.x.flatten(1)[:, None] == task.support.x.flatten(1)[None]).all(-1).any(1).sum())
     worst = max(numbered, same)
-    says = f"of {queries:,} queries {numbered:,} have the number of a support example, {same:,} are equal to one bit for bit"
+    says = f"of {queries:,} queries {numbered:,} have the number of a support example, {same:,} are equal bit for bit"
     return Finding("support among queries", worst == 0, says, worst, 0)
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ...errors import UserError
+from ...task import Task
 from ...tasks.pool import SPLITS, Pool
 from ...tasks.source import TaskSource
-from ...task import Task
 from .duplicates import MOST, near_duplicates, thinned
 from .finding import Finding, inapplicable
 
@@ -108,10 +108,9 @@ def copies(sides: Mapping[str, Side]) -> Finding:
             continue
         shares.append(len(found.rows) / found.looked_at)
         if len(found.rows):
-            kind = "nearly equal to" if found.similarity < 1 else "equal to"
-            shown.append(
-                f"{len(found.rows):,} of {found.looked_at:,} of {other} are {kind} one of {one} (cosine up to {found.similarity:.5f})"
-            )
+            alike = "nearly equal" if found.similarity < 1 else "equal"
+            share = f"{len(found.rows):,} of {found.looked_at:,} of {other}"
+            shown.append(f"{share} are {alike} to one of {one} (cosine up to {found.similarity:.5f})")
     if not shares:
         return inapplicable(name, "fewer than two splits have inputs of one shape that can be compared")
     says = "; ".join(shown) or f"none among up to {MOST:,} inputs a side"

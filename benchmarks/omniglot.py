@@ -1,0 +1,126 @@
+"""Omniglot, published protocols: prototypical networks and MAML (docs/results.md).
+
+    python benchmarks/omniglot.py            train what is not trained yet (it resumes), judge, write the records
+    python benchmarks/omniglot.py --only maml --hours 3
+
+Prototypical: 60-way training episodes with 5 queries, squared Euclidean, Adam 1e-3 halved as training goes, on the
+1,200 classes of training and validation with rotations as classes; inductive. Every figure is of the last weights: the
+length was fixed beforehand, and no class of the test split is ever trained on or chosen by.
+MAML: 32 tasks a step, one inner step of 0.4, one query a class, four strided convolutions; batch norm over the queries
+(the published, transductive protocol), and the same weights with the statistics of the support set (inductive).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import _records
+import torch
+
+from quickstudy.engine.memory import keep_freed_memory
+from quickstudy.errors import MissingData
+from quickstudy.evaluation.evaluate import evaluate
+from quickstudy.loops.checkpoint import Checkpoint
+from quickstudy.loops.meta_train import meta_train
+from quickstudy.recipe import Recipe
+from quickstudy.rng import Rng
+
+PROTO = "Snell et al. 2017, arXiv:1703.05175"
+FINN = "Finn et al. 2017, arXiv:1703.03400"
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """A cell of the table: which tasks, how answered, what was published."""
+
+    name: str
+    options: dict[str, Any]
+    published: str
+    statistics: str | None = None
+    variant: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training run and the cells that it fills."""
+
+    recipe: str
+    learner: str
+    works: tuple[Work, ...]
+
+
+def _shots(ways: int, shots: int, figure: float) -> Work:
+    options = {"ways": ways, "shots": shots, "queries": 15}
+    return Work(f"omniglot/{ways}-way-{shots}-shot", options, f"{figure} ({PROTO}, table 1)")
+
+
+FIVE = {"ways": 5, "shots": 1}
+RUNS = (
+    Run("omniglot-prototypical-1shot", "prototypical", (_shots(5, 1, 98.8), _shots(20, 1, 96.0))),
+    Run("omniglot-prototypical-5shot", "prototypical", (_shots(5, 5, 99.7), _shots(20, 5, 98.9))),
+    Run(
+        "omniglot-maml",
+        "maml",
+        (
+            Work("omniglot/5-way-1-shot", FIVE | {"queries": 1}, f"98.7 ± 0.4 ({FINN}, table 1)", "batch"),
+            Work("omniglot/5-way-1-shot", FIVE | {"queries": 15}, "none: 75 queries together", "batch", "75 queries"),
+            Work("omniglot/5-way-1-shot", FIVE | {"queries": 15}, "none: inductive", "support"),
+        ),
+    ),
+)
+
+
+def main() -> None:
+    options = _records.arguments(__doc__.splitlines()[0]).parse_args()
+    torch.set_num_threads(options.threads)
+    keep_freed_memory()
+    for run in RUNS:
+        if options.only in run.recipe:
+            try:
+                _records.write("omniglot", train_and_judge(run, options.hours, quick=options.quick), quick=options.quick)
+            except MissingData as missing:
+                print(f"skipped {run.recipe}: {missing}")
+
+
+def train_and_judge(run: Run, hours: float, *, quick: bool) -> list[dict[str, Any]]:
+    """Train, or go on training, and judge the last weights on 1,000 test episodes."""
+    recipe = Recipe.read(_records.HERE.parent / "recipes" / f"{run.recipe}.toml")
+    learner, source = recipe.make_learner(), recipe.make_source()
+    folder = _records.RUNS / run.recipe
+    steps = 2 if quick else recipe.train.steps
+    records = meta_train(
+        learner,
+        source,
+        steps=steps,
+        tasks=recipe.train.tasks,
+        optimizer=recipe.train.optimizers(),
+        schedule=recipe.train.schedules(),
+        rng=Rng(recipe.seed),
+        checkpoint=None if quick else Checkpoint(folder, recipe.train.checkpoint_every),
+        resume=not quick,
+        seconds=hours * 3600,
+    )
+    for _ in records if quick else _records.logged(records, folder / "curve.jsonl"):
+        pass
+    points = _records.curve(folder / "curve.jsonl")
+    last = points[-1] if points else {"step": steps, "cpu": 0.0}
+    budget = "full" if last["step"] >= steps else f"capped at {last['step']:,} of {steps:,} steps"
+    made = []
+    for work in run.works:
+        if work.statistics:
+            learner.statistics = work.statistics  # type: ignore[assignment]
+        result = evaluate(learner, source.test.replaced(**work.options), tasks=4 if quick else 1_000)
+        more = {
+            "budget": "quick" if quick else budget,
+            "published": work.published,
+            "cpu_seconds": round(last["cpu"]),
+            "curve": _records.thinned(points),
+            "recipe": run.recipe,
+        }
+        made.append(_records.record(work.name, run.learner, result, **more, **({"variant": work.variant} if work.variant else {})))
+    return made
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""What must hold for every learner, checked: a learner of your own can be passed to `check_learner`."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from .errors import BadExamples, ContractBroken
+from .evaluation.evaluate import evaluating
+from .evaluation.measure import check_fit, singles
+from .evaluation.probes import answers
+from .evaluation.probes.finding import Finding
+from .evaluation.probes.gradients import looped_and_vectorised, meta_gradient
+from .evaluation.probes.states import same_state, saved, updated
+from .learner import Learner
+from .pytree import tree_map
+from .rng import Rng, forked
+from .state import fingerprint
+from .task import Examples, Task, check_examples, check_task
+from .tasks.source import TaskSource
+
+KEY = Rng(0, ("contract",))
+EXACT = 1e-6  # relative error of a meta-gradient against finite differences, in float64
+EQUAL = 1e-10  # relative difference of two ways to the same number, in float64
+ALIKE = 1e-8  # the same, where an inner loop may enlarge rounding
+
+
+def check_learner(
+    learner: Learner,
+    tasks: TaskSource | Sequence[Task] | None = None,
+    *,
+    kind: str | None = None,
+    feature: tuple[int, ...] = (8,),
+    outputs: int = 3,
+) -> list[Finding]:
+    """Check every promise of the contract on copies of a learner, in float64 where numbers are compared.
+
+    Args:
+        learner: left as it is.
+        tasks: small tasks that it can serve, all of one shape; made up when None.
+        kind: of the tasks to make up; the first that the learner serves when None.
+        feature: shape of an input of the tasks to make up.
+        outputs: their classes, or the length of their targets.
+
+    Returns:
+        One finding a promise; `passed` is None where one does not apply, and the sentence says why.
+
+    Raises:
+        ContractBroken: the first promise that does not hold, with its numbers.
+        UserError: the learner cannot serve these tasks.
+
+    >>> from quickstudy.learners.metric.prototypical import Prototypical
+    >>> found = check_learner(Prototypical(torch.nn.Linear(8, 4)))
+    >>> [f.name for f in found if f.passed is None]
+    ['looped equals vectorised']
+    """
+    if tasks is None:
+        tasks = made_up_tasks(kind or learner.kinds[0], feature=feature, outputs=outputs)
+    some = singles(tasks.sample(0, 4)) if isinstance(tasks, TaskSource) else list(tasks)
+    for task in some:
+        check_task(task)
+    exact = [_double(task) for task in some]
+    single, double = copy.deepcopy(learner), copy.deepcopy(learner).double()
+    with evaluating(double):
+        check_fit(double, exact[0], KEY)
+    promises: list[Callable[[], Finding]] = [
+        lambda: _pure(single, some),
+        lambda: _answers(double, answers.one_by_one, exact),
+        lambda: _answers(double, answers.permuted_queries, exact),
+        lambda: _answers(double, answers.renamed_classes, exact),
+        lambda: _answers(double, answers.reordered_support, exact),
+        lambda: _answers(double, answers.padded, exact),
+        lambda: meta_gradient(double, exact, EXACT),
+        lambda: looped_and_vectorised(double, exact, EQUAL),
+        lambda: _saved(single, some),
+        lambda: _answers(double, updated, exact),
+        lambda: _odd_support(double, exact[0]),
+    ]
+    return [_kept(learner, promise()) for promise in promises]
+
+
+def made_up_tasks(kind: str, *, feature: tuple[int, ...] = (8,), outputs: int = 3, count: int = 4) -> list[Task]:
+    """Small tasks, all of one shape: classes are clouds, targets are smooth functions of the inputs.
+
+    >>> made_up_tasks("regression", outputs=1)[0].query.y.shape
+    torch.Size([6, 1])
+    """
+    return [_made_up(kind, feature, outputs, KEY.at("task", i).generator()) for i in range(count)]
+
+
+def _made_up(kind: str, feature: tuple[int, ...], outputs: int, generator: torch.Generator) -> Task:
+    shots, queries = 4, 2
+    centres = torch.randn(outputs, *feature, generator=generator)
+    sides = []
+    for each in (shots, queries):
+        y = torch.arange(outputs).repeat(each)
+        y = y[torch.randperm(len(y), generator=generator)]
+        x = centres[y] + 0.5 * torch.randn(len(y), *feature, generator=generator)
+        if kind == "regression":
+            sides.append(Examples(x, torch.sin(x.flatten(1) @ centres.flatten(1).T / math.sqrt(centres[0].numel()))))
+        else:
+            sides.append(Examples(x, y, ways=outputs))
+    return Task(sides[0], sides[1])
+
+
+def _kept(learner: Learner, found: Finding) -> Finding:
+    if found.passed is False:
+        raise ContractBroken(f"{type(learner).__name__} breaks the promise '{found.name}': {found.sentence}.")
+    return found
+
+
+def _double(tree: Any) -> Any:
+    return tree_map(lambda leaf: leaf.double() if leaf.is_floating_point() else leaf, tree)
+
+
+def _answers(learner: Learner, probe: Callable[..., Finding], tasks: Sequence[Task]) -> Finding:
+    with evaluating(learner):
+        return probe(learner, tasks, ALIKE)
+
+
+def _saved(learner: Learner, tasks: Sequence[Task]) -> Finding:
+    with evaluating(learner):
+        return saved(learner, tasks)
+
+
+def _pure(learner: Learner, tasks: Sequence[Task]) -> Finding:
+    """Adapting twice gives one state, whatever the global generator holds, and leaves nothing behind."""
+    name = "adapt is pure"
+    for training in (True, False):
+        learner.train(training)
+        before, modes = fingerprint(learner), [m.training for m in learner.modules()]
+        states = []
+        for turn in range(2):
+            # Dropout, in training, can read nothing but the global generator; nothing else may.
+            with forked(KEY if training else KEY.at(turn)):
+                states.append(learner.adapt(tasks[0].support, tasks[0].description, rng=KEY))
+                learner.predict(states[-1], tasks[0].query.x)
+        where = f"in {'training' if training else 'evaluation'} mode"
+        if not same_state(*states):
+            return Finding(name, False, f"adapting twice to the same support set gives two states {where}")
+        if fingerprint(learner) != before:
+            return Finding(name, False, f"adapting or answering writes into parameters or buffers {where}")
+        if [m.training for m in learner.modules()] != modes or any(p.grad is not None for p in learner.parameters()):
+            return Finding(name, False, f"adapting or answering leaves another mode, or gradients, behind {where}")
+    return Finding(name, True, "twice the same state, and the learner is as it was, in training and in evaluation")
+
+
+def _odd_support(learner: Learner, task: Task) -> Finding:
+    """One class alone is legal; what cannot be learned from is refused before a learner sees it."""
+    name = "odd support sets"
+    support, feature = task.support, tuple(task.support.x.shape[1:])
+    spoiled = {
+        "empty": support.select(torch.arange(0)),
+        "holding NaN": dataclasses.replace(support, x=torch.full_like(support.x, torch.nan)),
+        "wrongly shaped": dataclasses.replace(support, x=support.x.unsqueeze(1)),
+    }
+    for what, examples in spoiled.items():
+        try:
+            check_examples(examples, feature=feature)
+        except BadExamples:
+            continue
+        return Finding(name, False, f"a support set {what} is not refused")
+    if task.ways is None:
+        return Finding(name, True, "empty, NaN and wrongly shaped ones are refused")
+    with evaluating(learner):
+        output = answers.answer(learner, dataclasses.replace(task, support=support.select(support.y == 0)))
+    if bool(output.isnan().any()):
+        return Finding(name, False, "with examples of one class only, answers are NaN")
+    return Finding(name, True, "empty, NaN and wrongly shaped ones are refused, one class is learned from")

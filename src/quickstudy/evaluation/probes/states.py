@@ -1,0 +1,60 @@
+"""Probes of a state: a learned task is a value that can be kept, sent and gone on from."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...learner import Learner
+from ...pytree import tree_flatten, tree_leaves
+from ...state import Envelope, fingerprint, load_state, save_state
+from ...task import Task
+from .answers import KEY, answer, difference
+from .finding import Finding, inapplicable
+
+
+def same_state(a: Any, b: Any) -> bool:
+    """Whether two states agree bit for bit."""
+    (x, spec), (y, other) = tree_flatten(a), tree_flatten(b)
+    return spec == other and all(
+        torch.equal(torch.nan_to_num(i), torch.nan_to_num(j)) for i, j in zip(x, y, strict=True)
+    )
+
+
+def saved(learner: Learner, tasks: Sequence[Task]) -> Finding:
+    """A state that is saved and read again: bit for bit, answers included."""
+    name = "a state can be saved"
+    task = tasks[0]
+    with tempfile.TemporaryDirectory() as folder:
+        state = learner.adapt(task.support, task.description, rng=KEY)
+        path = Path(folder) / "state.safetensors"
+        try:
+            save_state(state, path, Envelope(fingerprint(learner), (), task.kind, tuple(task.support.x.shape[1:])))
+            again, _envelope = load_state(path, learner.State)
+        except TypeError as error:
+            return Finding(name, False, str(error))
+        if not same_state(state, again):
+            return Finding(name, False, "what is read is not bit for bit what was saved")
+        if not torch.equal(learner.predict(state, task.query.x), learner.predict(again, task.query.x)):
+            return Finding(name, False, "the saved state answers otherwise")
+    return Finding(name, True, f"{len(tree_leaves(state))} tensors, bit for bit")
+
+
+def updated(learner: Learner, tasks: Sequence[Task], limit: float = 1e-3) -> Finding:
+    """A state that goes on with more examples against one that had them all."""
+    name = "update equals adapting to all"
+    if type(learner).update is Learner.update:
+        return inapplicable(name, "it can only adapt again with all examples")
+    worst = 0.0
+    for task in tasks:
+            half = torch.arange(len(task.support)) < (len(task.support) + 1) // 2
+            first, more = task.support.select(half), task.support.select(~half)
+            state = learner.update(learner.adapt(first, task.description, rng=KEY), more)
+            worst = max(worst, difference(answer(learner, task), learner.predict(state, task.query.x)))
+    return Finding(name, worst < limit, f"answers differ by {worst:.1e}, limit {limit:.0e}", worst, limit)
+
+
