@@ -39,7 +39,7 @@ def arguments(about: str) -> argparse.ArgumentParser:
 def record(work: str, learner: str, result: Result, **more: Any) -> dict[str, Any]:
     """One record from a result; `more` adds budget, published, cost and curve."""
     share = result.metric == "accuracy"
-    extra = {} if share else {"median": round(result.median, 5), "diverged": round(result.diverged, 3)}
+    extra = {} if share else {"median": round(result.median, 5), "diverged": round(100 * result.diverged, 3)}
     return {
         "work": work,
         "learner": learner,
@@ -48,12 +48,12 @@ def record(work: str, learner: str, result: Result, **more: Any) -> dict[str, An
         "ci95": round(result.ci95, 4),
         **extra,
         "split": result.protocol["split"],
-        "tasks": result.tasks,
+        "tasks": result.tasks - result.left_out,
         "queries": result.protocol["queries_per_task"],
         "interval": "95% t over tasks",
         "seeds": 1,
         "transductive": result.protocol["transductive"],
-        "statistics": result.protocol["statistics"],
+        "statistics": result.protocol.get("batch_statistics"),
         "ece": None if result.ece is None else round(result.ece, 3),
         "manifest": result.manifest,
         **more,

@@ -1,2 +1,100 @@
-"""quickstudy"""
+"""quickstudy: learn across many small tasks, so that the next one needs a handful of examples.
+
+    A task is a few labelled examples (support) and some questions (query).
+    A learner is trained over many tasks, so that adapt(support) gives, at once, a state that answers the questions.
+
+Families are namespaces: `quickstudy.metric.Prototypical`, `quickstudy.gradient.MAML`, `quickstudy.baseline.LinearProbe`.
+Names are imported when they are first used, so that importing this package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import SimpleNamespace
+from typing import Any
+
 __version__ = "0.1.0"
+
+# name -> module; __init__.pyi says the same to type checkers and editors, and a test holds the two together.
+_NAMES = {
+    "Examples": "task",
+    "Task": "task",
+    "Rng": "rng",
+    "Learner": "learner",
+    "Pool": "tasks.pool",
+    "TaskSource": "tasks.source",
+    "Episodes": "tasks.episodes",
+    "Sinusoids": "tasks.functions",
+    "GPDraws": "tasks.functions",
+    "glyphs": "tasks.glyphs",
+    "omniglot": "tasks.omniglot",
+    "meta_train": "loops.meta_train",
+    "Checkpoint": "loops.checkpoint",
+    "evaluate": "evaluation.evaluate",
+    "compare": "evaluation.compare",
+    "audit": "evaluation.audit",
+    "check_learner": "contract",
+    "Recipe": "recipe",
+    "build": "registry",
+    "save_bundle": "bundle",
+    "load_bundle": "bundle",
+    "Study": "study",
+}
+
+_FAMILIES = {
+    "metric": {"Prototypical": "learners.metric.prototypical"},
+    "gradient": {
+        "MAML": "learners.gradient.maml",
+        "Reptile": "learners.gradient.reptile",
+    },
+    "baseline": {
+        "NearestNeighbour": "learners.baseline.nearest",
+        "LinearProbe": "learners.baseline.linear",
+        "FromScratch": "learners.baseline.scratch",
+        "FineTuned": "learners.baseline.finetuned",
+        "Pooled": "learners.baseline.pooled",
+        "Majority": "learners.baseline.majority",
+    },
+    "nets": {"Conv4": "nets.conv4", "MLP": "nets.mlp", "ResNet12": "nets.resnet12"},
+    "schedules": {name: "loops.schedules" for name in ("constant", "cosine", "halving", "linear")},
+}
+
+__all__ = [*_NAMES, *_FAMILIES, "errors"]  # noqa: PLE0604  (a type checker reads the .pyi)
+
+
+class _Family(SimpleNamespace):
+    """A family of classes, each imported when it is first used."""
+
+    def __init__(self, name: str):
+        super().__init__()
+        self.__dict__["_name"] = name
+
+    def __getattr__(self, name: str) -> Any:
+        return _load(_FAMILIES[self._name], name, f"quickstudy.{self._name}")
+
+    def __dir__(self) -> list[str]:
+        return sorted(_FAMILIES[self._name])
+
+    def __repr__(self) -> str:
+        return f"<quickstudy.{self._name}: {', '.join(dir(self))}>"
+
+
+def _load(names: dict[str, str], name: str, where: str) -> Any:
+    if name not in names:
+        raise AttributeError(f"{where} has no '{name}'; it has {', '.join(sorted(names))}.")
+    return getattr(importlib.import_module(f"{__name__}.{names[name]}"), name)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FAMILIES:
+        found: Any = _Family(name)
+    elif name == "errors":
+        found = importlib.import_module(f"{__name__}.errors")
+    else:
+        found = _load(_NAMES, name, "quickstudy")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

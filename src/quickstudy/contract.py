@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,6 +28,14 @@ KEY = Rng(0, ("contract",))
 EXACT = 1e-6  # relative error of a meta-gradient against finite differences, in float64
 EQUAL = 1e-10  # relative difference of two ways to the same number, in float64
 ALIKE = 1e-8  # the same, where an inner loop may enlarge rounding
+ANSWERS = (
+    answers.one_by_one,
+    answers.permuted_queries,
+    answers.renamed_classes,
+    answers.reordered_support,
+    answers.padded,
+    updated,
+)
 
 
 def check_learner(
@@ -69,15 +78,10 @@ def check_learner(
         check_fit(double, exact[0], KEY)
     promises: list[Callable[[], Finding]] = [
         lambda: _pure(single, some),
-        lambda: _answers(double, answers.one_by_one, exact),
-        lambda: _answers(double, answers.permuted_queries, exact),
-        lambda: _answers(double, answers.renamed_classes, exact),
-        lambda: _answers(double, answers.reordered_support, exact),
-        lambda: _answers(double, answers.padded, exact),
+        *(partial(_asked, probe, double, exact, ALIKE) for probe in ANSWERS),
         lambda: meta_gradient(double, exact, EXACT),
         lambda: looped_and_vectorised(double, exact, EQUAL),
-        lambda: _saved(single, some),
-        lambda: _answers(double, updated, exact),
+        lambda: _asked(saved, single, some),
         lambda: _odd_support(double, exact[0]),
     ]
     return [_kept(learner, promise()) for promise in promises]
@@ -97,7 +101,7 @@ def _made_up(kind: str, feature: tuple[int, ...], outputs: int, generator: torch
     centres = torch.randn(outputs, *feature, generator=generator)
     sides = []
     for each in (shots, queries):
-        y = torch.arange(outputs).repeat(each)
+        y = torch.arange(outputs).repeat(3 * each if kind == "regression" else each)
         y = y[torch.randperm(len(y), generator=generator)]
         x = centres[y] + 0.5 * torch.randn(len(y), *feature, generator=generator)
         if kind == "regression":
@@ -117,14 +121,10 @@ def _double(tree: Any) -> Any:
     return tree_map(lambda leaf: leaf.double() if leaf.is_floating_point() else leaf, tree)
 
 
-def _answers(learner: Learner, probe: Callable[..., Finding], tasks: Sequence[Task]) -> Finding:
+def _asked(probe: Callable[..., Finding], learner: Learner, tasks: Sequence[Task], *limit: float) -> Finding:
+    """A probe's finding about a learner in evaluation mode."""
     with evaluating(learner):
-        return probe(learner, tasks, ALIKE)
-
-
-def _saved(learner: Learner, tasks: Sequence[Task]) -> Finding:
-    with evaluating(learner):
-        return saved(learner, tasks)
+        return probe(learner, tasks, *limit)
 
 
 def _pure(learner: Learner, tasks: Sequence[Task]) -> Finding:

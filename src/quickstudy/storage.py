@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import QuickstudyError
+from .errors import QuickstudyError, UserError
 
 
 def cache_folder() -> Path:
@@ -39,3 +41,53 @@ def write_atomically(path: Path, content: bytes) -> None:
             temporary.unlink()
         kept = "; the file that was there is untouched" if path.exists() else ""
         raise QuickstudyError(f"Could not save {path} ({len(content):,} bytes): {error.strerror or error}{kept}.") from error
+
+
+@contextlib.contextmanager
+def replaced_folder(path: Path, *, mark: str) -> Iterator[Path]:
+    """An empty folder to fill, which takes the place of `path` when it is complete and not before.
+
+    When the block fails, whatever stood at `path` is as it was. Files of the old folder that the new one does not have
+    are kept. Only between two renames is there nothing at `path`; the old folder is then `.NAME.old` beside it, and is
+    put back by the next call.
+
+    Args:
+        path: the folder.
+        mark: a file that shows that an existing folder is ours to replace.
+
+    Raises:
+        UserError: something else stands there.
+        QuickstudyError: the disk is full, or cannot be written to.
+    """
+    path = path.resolve()
+    fresh, old = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part"), path.with_name(f".{path.name}.old")
+    if not path.exists() and old.is_dir():
+        old.rename(path)
+    if path.exists() and not (path.is_dir() and ((path / mark).is_file() or not any(path.iterdir()))):
+        raise UserError(f"{path} exists and holds something else (there is no {mark} in it); choose another folder.")
+    try:
+        fresh.mkdir(parents=True)
+        yield fresh
+        _exchange(path, fresh, old)
+    except OSError as error:
+        kept = "; what was there is untouched" if path.exists() else ""
+        raise QuickstudyError(f"Could not save {path}: {error.strerror or error}{kept}.") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _exchange(path: Path, fresh: Path, old: Path) -> None:
+    if path.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        path.rename(old)
+    try:
+        fresh.rename(path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
+    if old.exists():
+        for entry in old.iterdir():
+            if not (path / entry.name).exists():
+                entry.rename(path / entry.name)
+        shutil.rmtree(old, ignore_errors=True)

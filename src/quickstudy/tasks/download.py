@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import http.client
@@ -73,7 +74,8 @@ def download(source: Source, folder: Path, *, progress: Progress | None = None, 
     except OSError as error:  # of the disk: those of the network have been translated
         raise QuickstudyError(f"Could not save {path} ({source.size:,} bytes): {error.strerror or error}.") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
     return path
 
 
@@ -183,7 +185,8 @@ def read_arrays(path: Path, *names: str) -> dict[str, np.ndarray]:
         BadFile: the file is damaged, or lacks one of them.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: numpy leaves a file open when it is no archive.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {name: file[name] for name in names}
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise BadFile(

@@ -111,5 +111,3 @@ def looped_and_vectorised(learner: Learner, tasks: Sequence[Task], limit: float 
     return Finding(
         name, worst < limit, f"objective and gradient differ by {worst:.1e}, limit {limit:.0e}", worst, limit
     )
-
-

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ...learner import Learner
 from ...pytree import tree_flatten, tree_leaves
@@ -20,9 +21,13 @@ from .finding import Finding, inapplicable
 def same_state(a: Any, b: Any) -> bool:
     """Whether two states agree bit for bit."""
     (x, spec), (y, other) = tree_flatten(a), tree_flatten(b)
-    return spec == other and all(
-        torch.equal(torch.nan_to_num(i), torch.nan_to_num(j)) for i, j in zip(x, y, strict=True)
-    )
+    return spec == other and all(map(_same_leaf, x, y))
+
+
+def _same_leaf(a: Any, b: Any) -> bool:
+    if not isinstance(a, Tensor):
+        return bool(a == b)
+    return a.dtype == b.dtype and torch.equal(torch.nan_to_num(a), torch.nan_to_num(b))
 
 
 def saved(learner: Learner, tasks: Sequence[Task]) -> Finding:
@@ -34,7 +39,7 @@ def saved(learner: Learner, tasks: Sequence[Task]) -> Finding:
         path = Path(folder) / "state.safetensors"
         try:
             save_state(state, path, Envelope(fingerprint(learner), (), task.kind, tuple(task.support.x.shape[1:])))
-            again, _envelope = load_state(path, learner.State)
+            again: Any = load_state(path, learner.State)[0]
         except TypeError as error:
             return Finding(name, False, str(error))
         if not same_state(state, again):
@@ -51,10 +56,8 @@ def updated(learner: Learner, tasks: Sequence[Task], limit: float = 1e-3) -> Fin
         return inapplicable(name, "it can only adapt again with all examples")
     worst = 0.0
     for task in tasks:
-            half = torch.arange(len(task.support)) < (len(task.support) + 1) // 2
-            first, more = task.support.select(half), task.support.select(~half)
-            state = learner.update(learner.adapt(first, task.description, rng=KEY), more)
-            worst = max(worst, difference(answer(learner, task), learner.predict(state, task.query.x)))
+        half = torch.arange(len(task.support)) < (len(task.support) + 1) // 2
+        first, more = task.support.select(half), task.support.select(~half)
+        state = learner.update(learner.adapt(first, task.description, rng=KEY), more)
+        worst = max(worst, difference(answer(learner, task), learner.predict(state, task.query.x)))
     return Finding(name, worst < limit, f"answers differ by {worst:.1e}, limit {limit:.0e}", worst, limit)
-
-

@@ -37,6 +37,7 @@ class Reptile(Learner):
     State = FastWeights
     kinds = ("classification", "regression")
     meta_gradient = "surrogate"
+    order_sensitive = True  # mini-batches are taken from the support set as it comes
     iterative = True
 
     def __init__(
