@@ -13,7 +13,7 @@ import importlib
 from types import SimpleNamespace
 from typing import Any
 
-__version__ = "0.1.0"
+from .version import __version__ as __version__
 
 # name -> module; __init__.pyi says the same to type checkers and editors, and a test holds the two together.
 _NAMES = {

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import torch
+
 from .errors import BadExamples, ContractBroken
 from .evaluation.evaluate import evaluating
 from .evaluation.measure import check_fit, singles
@@ -155,9 +156,10 @@ def _odd_support(learner: Learner, task: Task) -> Finding:
     support, feature = task.support, tuple(task.support.x.shape[1:])
     spoiled = {
         "empty": support.select(torch.arange(0)),
-        "holding NaN": dataclasses.replace(support, x=torch.full_like(support.x, torch.nan)),
         "wrongly shaped": dataclasses.replace(support, x=support.x.unsqueeze(1)),
     }
+    if support.x.is_floating_point():
+        spoiled["holding NaN"] = dataclasses.replace(support, x=torch.full_like(support.x, torch.nan))
     for what, examples in spoiled.items():
         try:
             check_examples(examples, feature=feature)

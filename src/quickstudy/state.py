@@ -56,7 +56,9 @@ def pack(value: Any, prefix: str = "") -> tuple[dict[str, Tensor], Any]:
     elif isinstance(value, tuple | list):
         kind, items = "tuple", {str(i): v for i, v in enumerate(value)}
     else:
-        raise TypeError(f"A state is made of tensors, numbers, texts, tuples and dicts, but '{prefix}' is {type(value).__name__}.")
+        raise TypeError(
+            f"A state is made of tensors, numbers, texts, tuples and dicts, but '{prefix}' is {type(value).__name__}."
+        )
     tensors, plan = {}, {}
     for name, item in items.items():
         part, plan[name] = pack(item, f"{prefix}/{name}" if prefix else name)
@@ -146,13 +148,19 @@ def read_tensors(path: str | Path, what: str, newest: int) -> tuple[dict[str, Te
             about = file.metadata() or {}
         tensors = load_file(path)
     except Exception as error:  # safetensors raises several kinds, all of them meaning this
-        raise BadFile(f"The {what} at {path} cannot be read ({error}); it is truncated or not a safetensors file.") from error
+        raise BadFile(
+            f"The {what} at {path} cannot be read ({error}); it is truncated or not a safetensors file."
+        ) from error
     if about.get("quickstudy") != what:
         raise BadFile(f"The file {path} is not a quickstudy {what} (it says: {about.get('quickstudy', 'nothing')}).")
     if not about.get("format", "").isdecimal():
         raise BadFile(f"The {what} at {path} does not say which format it has; it is damaged.")
     if int(about["format"]) > newest:
-        raise BadFile(f"The {what} at {path} is of format {about['format']}, newer than {newest}, the newest known here; update quickstudy.")
+        raise BadFile(
+            f"The {what} at {path} is of format {about['format']}, newer than {newest}, the newest known here; update quickstudy."
+        )
     if checksum(tensors) != about.get("sha256"):
-        raise BadFile(f"The {what} at {path} has been altered: its tensors do not match the checksum it was saved with.")
+        raise BadFile(
+            f"The {what} at {path} has been altered: its tensors do not match the checksum it was saved with."
+        )
     return tensors, about

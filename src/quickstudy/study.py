@@ -256,7 +256,9 @@ class Study:
             row.entry.name: evaluate(row.learner, self.source.test, tasks=self.tests, shots=self._shots())
             for row in (chosen, baseline)
         }
-        comparison = compare(tests[chosen.entry.name], tests[baseline.entry.name])
+        comparison = compare(
+            tests[chosen.entry.name], tests[baseline.entry.name], names=(chosen.entry.name, baseline.entry.name)
+        )
         self.phases["judging"] = time.perf_counter() - start
         yield Event("judged", self.spent / self.budget, str(tests[chosen.entry.name]))
         start = time.perf_counter()
@@ -270,7 +272,7 @@ class Study:
             rows, chosen, baseline, tests, comparison, verdict,
             sentence(chosen, baseline, tests, comparison), self.phases, self.dropped,
         )
-        save_bundle(self.out / "bundle", best.learner, results=tests[best.entry.name].to_json())
+        save_bundle(self.out / "bundle", best.learner, source=self.source, results=tests[best.entry.name].to_json())
         yield Event("saved", self.spent / self.budget, str(self.out / "bundle"))
 
     def _shots(self) -> tuple[int, ...]:

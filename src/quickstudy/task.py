@@ -148,7 +148,8 @@ def pad(tasks: Sequence[Task]) -> Task:
             origin = Origin(*ids, classes, task.origin.group)
         else:
             classes = None if ways is None else _lengthen(torch.arange(task.ways or 0), ways, -1)
-            origin = Origin(torch.arange(n), torch.arange(q), classes)
+            # The rows of what came from nowhere are not known; numbers of their own would look like rows of a pool.
+            origin = Origin(torch.full((n,), -1), torch.full((q,), -1), classes)
         sides = (_pad_examples(task.support, n, ways), _pad_examples(task.query, q, ways))
         description = task.description
         if description is not None and ways is not None and description.dim() > 1:

@@ -8,8 +8,8 @@ import sys
 
 import click
 
-from .. import __version__
 from ..errors import QuickstudyError, UserError
+from ..version import __version__
 
 EXIT_FAILED, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
 

@@ -83,7 +83,7 @@ def train_command(
     count = plan.test.tasks if tests is None else tests
     result = evaluate(learner, plan.test.of(source, "test"), tasks=count) if count else None
     plain = result.to_json() if result else None
-    save_bundle(folder / "bundle", learner, recipe=plan.table(), results=plain)
+    save_bundle(folder / "bundle", learner, source=source, recipe=plan.table(), results=plain)
     text = f"test: {result}\nbundle: {folder / 'bundle'}" if result else f"bundle: {folder / 'bundle'}"
     emit({"bundle": str(folder / "bundle"), "result": plain}, text, as_json)
 

@@ -72,10 +72,11 @@ class Result:
             number = f"{value}% ± {half}"
         else:
             number = f"mse {value} ± {half}, median {self.median:.2g}"
-        notes = [f"{self.tasks - self.left_out:,} tasks", "; ", ", ".join(self._setting())]
+        told = self.tasks - self.left_out
+        notes = f"{told:,} task{'' if told == 1 else 's'}; {', '.join(self._setting())}"
         if self.left_out:
-            notes.append(f"; {self.left_out:,} of {self.tasks:,} tasks left out, their answers were not finite")
-        return f"{number} (95% over {''.join(notes)})"
+            notes += f"; {self.left_out:,} of {self.tasks:,} tasks left out, their answers were not finite"
+        return f"{number} (95% over {notes})"
 
     def _setting(self) -> list[str]:
         """The protocol in words."""

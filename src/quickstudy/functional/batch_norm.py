@@ -31,7 +31,9 @@ def _mapped() -> bool:
     return torch._C._functorch.peek_interpreter_stack() is not None
 
 
-def normalise(x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+def normalise(
+    x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Tensor:
     """Batch norm written out, with given statistics: exact under every transform."""
     shape = (1, -1) + (1,) * (x.dim() - 2)
     scale = torch.rsqrt(variance + eps)
@@ -42,14 +44,18 @@ def normalise(x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor | None, 
 
 
 class _Replacement(TorchFunctionMode):
-    """While active, every batch norm takes its statistics from the batch, from a given list, or from its own buffers."""
+    """While active, every batch norm takes its statistics from the batch, a given list, or its own buffers."""
 
     def __init__(self, given: Statistics | None, record: list[tuple[Tensor, Tensor]] | None, *, running: bool = False):
         super().__init__()
         self.given, self.record, self.count, self.running = given, record, 0, running
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         if func is F.batch_norm:
             return self.batch_norm(*args, **(kwargs or {}))

@@ -40,4 +40,6 @@ def ridge(
         weights = a.transpose(-1, -2) @ torch.linalg.solve(a @ a.transpose(-1, -2) + penalty * eye, b)
     else:
         weights = torch.linalg.solve(a.transpose(-1, -2) @ a + penalty * eye, a.transpose(-1, -2) @ b)
+    # A solver leaves columns side by side; saved and loaded they are not, and products would differ in their last bits.
+    weights = weights.contiguous()
     return weights, y_mean - x_mean @ weights

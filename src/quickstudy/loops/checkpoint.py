@@ -91,7 +91,9 @@ def restore_module(module: nn.Module, tensors: dict[str, Tensor], path: Path) ->
     own = module.state_dict()
     if set(own) != set(tensors) or any(own[n].shape != tensors[n].shape for n in own):
         odd = sorted(set(own) ^ set(tensors)) or [n for n in own if own[n].shape != tensors[n].shape]
-        raise BadFile(f"The checkpoint at {path} is of another learner: '{odd[0]}' is missing or has another shape here.")
+        raise BadFile(
+            f"The checkpoint at {path} is of another learner: '{odd[0]}' is missing or has another shape here."
+        )
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(tensors[name])

@@ -12,42 +12,49 @@ Bits = NDArray[np.float32]
 
 SIDE = 48  # pixels of the box that every shape is stretched to
 NEAR = 3  # pixels by which outlines may differ; o is drawn about 2 thicker than O when both fill the box
-STRAY = 0.02  # part of the ink that may lie further away
+STRAY = 0.023  # part of the ink that may lie further away
+ACROSS = 0.05  # the same for shapes on two sides of a split
 NARROW = 0.25  # thinner shapes are widened to this share of their height, so that a serif on a bar is not blown up
 ASPECT = 0.5  # how much the logarithm of width over height may differ
 
 
-def look_alike(ink: Bits, aspect: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The group of each shape, named by its first member; shapes that look alike share one.
+def distinct(ink: Bits, aspect: NDArray[np.float64], side: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Which shapes to keep, so that no two look alike; the first of those that do stays.
 
     Two shapes look alike if all ink of each lies within NEAR pixels of ink of the other and they are about as wide
-    for their height. A chain of shapes that look alike is one group, even if its ends do not. Unlike a correlation,
-    this is not blind to a dot or a bar, however small its share of the ink.
+    for their height. Unlike a correlation, this is not blind to a dot or a bar, however small its share of the ink.
+    Within a side a chain of shapes that look alike counts as one. Across sides more counts as alike, since a leak is
+    worse than a class less; only pairs do there, or a shape of one side would tie together two of another.
 
     Args:
         ink: (N, SIDE, SIDE) of 0 or 1, stretched to the box.
         aspect: (N,) logarithm of width over height before that.
+        side: (N,) ascending number of the side that each stands on.
 
     Returns:
-        (N,) the smallest index of the group that each belongs to.
+        (N,) whether to keep it.
 
     >>> ring = np.ones((SIDE, SIDE), np.float32)
     >>> ring[10:-10, 10:-10] = 0
     >>> thin, full = ring.copy(), np.ones_like(ring)
     >>> thin[8:-8, 8:-8] = 0
-    >>> look_alike(np.stack([full, ring, thin, full]), np.array([0.0, 0.0, 0.1, 1.0])).tolist()
-    [0, 1, 1, 3]
+    >>> shapes, aspects = np.stack([full, ring, thin, full]), np.array([0.0, 0.0, 0.1, 1.0])
+    >>> distinct(shapes, aspects, np.array([0, 0, 1, 1])).tolist()
+    [True, True, False, True]
     """
     flat, paper = ink.reshape(len(ink), -1), 1 - _thickened(ink).reshape(len(ink), -1)
     stray = (flat @ paper.T) / flat.sum(1, keepdims=True)
-    alike = (np.maximum(stray, stray.T) <= STRAY) & (np.abs(aspect[:, None] - aspect) <= ASPECT)
+    stray = np.maximum(stray, stray.T)
+    stray[np.abs(aspect[:, None] - aspect) > ASPECT] = np.inf
     group = np.arange(len(ink))
     while True:
         # Each takes the smallest name among those it looks like, until nothing changes: chains close.
-        smaller = np.where(alike, group, len(ink)).min(1)
+        smaller = np.where(stray <= STRAY, group, len(ink)).min(1)
         if (smaller == group).all():
-            return group
+            break
         group = smaller
+    met_before = ((stray <= ACROSS) & (side < side[:, None])).any(1)
+    return (group == np.arange(len(ink))) & ~met_before
 
 
 def boxed(picture: Image.Image) -> tuple[Bits, float]:

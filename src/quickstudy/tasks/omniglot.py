@@ -40,10 +40,10 @@ def omniglot(
         split: 'vinyals' is the one of the literature: 1,028, 172 and 423 characters, where training and test share one
             alphabet (Gurmukhi). 'alphabets' shares none: 25 background alphabets to train (792 characters), the 5 that
             'vinyals' validates on too (172), and the 20 evaluation alphabets to test (659). 'lake' is the task of Lake
-            et al.: all 30 background alphabets to train, every eighth character of each kept for validation, and the
-            20 evaluation alphabets to test.
+            et al.: all 30 background alphabets to train (854 characters), but every eighth character of each to
+            validate (110), and the 20 evaluation alphabets to test.
         rotations: each class four times, turned by 0, 90, 180 and 270 degrees, after splitting.
-        size: pixels of a side, 8 to 105, averaged over areas of the original.
+        size: pixels of a side, 8 to 105; each is the mean of the original pixels in its area.
 
     Returns:
         x (32460, 1, size, size) uint8; four times as many with rotations, and the name 'omniglot+rotations'.
@@ -54,6 +54,9 @@ def omniglot(
         UnknownName: no such split.
 
     Source: the split 'vinyals' as in github.com/jakesnell/prototypical-networks (MIT).
+
+    >>> omniglot("alphabets").name  # doctest: +SKIP
+    'omniglot+rotations'
     """
     if split not in SPLITS:
         raise UnknownName.among("split of omniglot", split, SPLITS)
@@ -87,6 +90,9 @@ class LakeRuns(TaskSource):
         UserError: another split than 'test', or a run beyond the 20th.
 
     Source: Lake et al. 2015; github.com/brendenlake/omniglot, python/one-shot-classification/all_runs.zip.
+
+    >>> LakeRuns().sample(first=0, count=20).query.x.shape  # doctest: +SKIP
+    torch.Size([20, 20, 1, 28, 28])
     """
 
     kind = "classification"

@@ -15,7 +15,7 @@ from torch import Tensor
 from ...learner import Learner, metric
 from ...rng import Rng, forked
 from ...state import fingerprint
-from ...task import Examples, Task, pad, stack
+from ...task import Examples, Origin, Task, pad, stack
 from ..intervals import mean_interval
 from .finding import Finding, inapplicable
 
@@ -147,8 +147,7 @@ def padded(learner: Learner, tasks: Sequence[Task], limit: float = 1e-3) -> Find
     """Whether padding is counted: what `learner.loss` gives for padded tasks against the tasks themselves."""
     name, worst, objective, score = "padding", 0.0, 0.0, 0.0
     for task in tasks:
-        bare = dataclasses.replace(task, origin=None)
-        alone, among = learner.loss(stack([bare]), rng=KEY), learner.loss(_with_padding(bare), rng=KEY)
+        alone, among = learner.loss(stack([task]), rng=KEY), learner.loss(_with_padding(task), rng=KEY)
         objective = max(objective, difference(alone.objective, among.objective[:1]))
         score = max(score, difference(alone.metric, among.metric[:1]))
     worst = max(objective, score)
@@ -162,7 +161,13 @@ def _with_padding(task: Task) -> Task:
     """The task padded to the size of one twice as long, with one class more, beside which it stands in a batch."""
     more = task.ways if task.ways is None or task.description is not None else task.ways + 1
     sides = [dataclasses.replace(e.followed_by(e), ways=more) for e in (task.support, task.query)]
-    return pad([task, Task(sides[0], sides[1], task.description)])
+    origin = task.origin
+    if origin is not None:
+        classes = (
+            None if origin.classes is None or more is None else origin.classes[torch.arange(more) % (task.ways or 1)]
+        )
+        origin = Origin(origin.support.repeat(2), origin.query.repeat(2), classes, origin.group)
+    return pad([task, Task(sides[0], sides[1], task.description, origin)])
 
 
 def left_in_training(learner: Learner, tasks: Sequence[Task]) -> Finding:

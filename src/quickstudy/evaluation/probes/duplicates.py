@@ -10,6 +10,7 @@ from torch import Tensor
 
 NEAR = 0.999  # cosine of two normalised pictures that are taken for one
 MOST = 30_000  # inputs of a side that are looked at
+BYTES = 2**28  # that a side may take
 ASKED = 2_000  # inputs of the second side, each compared with all of the first
 BLOCK = 4_096
 SIDE = 14  # pixels to which pictures are shrunk
@@ -32,6 +33,11 @@ class Copies:
     partners: Tensor
     similarity: float
     looked_at: int
+
+
+def room(x: Tensor) -> int:
+    """How many rows of `x` are looked at."""
+    return min(MOST, BYTES // max(1, x[:1].nbytes)) if len(x) else MOST
 
 
 def thinned(rows: Tensor, most: int = MOST) -> Tensor:
@@ -79,7 +85,9 @@ def _small(x: Tensor) -> Tensor:
     """(n, d) float32: pictures shrunk and grey, other inputs projected if they are long."""
     x = x.to(torch.float32)
     if x.dim() == 4 and min(x.shape[-2:]) > SIDE:
-        return F.adaptive_avg_pool2d(x.mean(1, keepdim=True), SIDE).flatten(1)
+        small = F.adaptive_avg_pool2d(x.mean(1, keepdim=True), SIDE).flatten(1)
+        # Brightness and contrast make no other picture.
+        return F.normalize(small - small.mean(1, keepdim=True), dim=1)
     flat = x.flatten(1)
     if flat.shape[1] <= LENGTH:
         return flat

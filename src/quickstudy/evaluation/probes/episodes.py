@@ -26,11 +26,8 @@ def fixed_labels(tasks: Sequence[Task]) -> Finding:
     follow the numbers of the classes (pairs in ascending order, as in Kendall's tau).
     """
     name = "labels in fixed order"
-    rows = [
-        t.origin.classes[t.origin.classes >= 0].tolist()
-        for t in tasks
-        if t.origin is not None and t.origin.classes is not None
-    ]
+    origins = [t.origin for t in tasks if t.origin is not None and bool((t.origin.support >= 0).any())]
+    rows = [o.classes[o.classes >= 0].tolist() for o in origins if o.classes is not None]
     rows = [row for row in rows if len(row) > 1]
     if not rows:
         return inapplicable(name, "the tasks do not say which classes they are made of")

@@ -97,7 +97,7 @@ def looped_and_vectorised(learner: Learner, tasks: Sequence[Task], limit: float 
             _, gradients, objective = _gradient(learner, stack(tasks))
         found.append([objective.reshape(1), *gradients])
     # Relative to the largest gradient: one tensor's may be zero but for rounding.
-    largest = max(float(g.abs().max()) for g in found[0][1:])
+    largest = max((float(g.abs().max()) for g in found[0][1:]), default=0.0)
     worst = difference(found[0][0], found[1][0])
     worst = max(
         [

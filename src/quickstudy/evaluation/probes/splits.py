@@ -14,7 +14,7 @@ from ...errors import UserError
 from ...task import Task
 from ...tasks.pool import SPLITS, Pool
 from ...tasks.source import TaskSource
-from .duplicates import MOST, near_duplicates, thinned
+from .duplicates import ASKED, MOST, near_duplicates, room, thinned
 from .finding import Finding, inapplicable
 
 Key = tuple[object, ...]
@@ -27,33 +27,44 @@ class Side:
     Args:
         classes: of its tasks.
         groups: of these classes (alphabets, patients), or of the tasks themselves.
-        samples: the drawings behind its rows, where they are numbered.
+        samples: the drawings behind its rows, where they are numbered, with the set of examples they are numbered in.
         x: (n, *feature) inputs, thinned to what the search for copies can hold.
     """
 
     classes: frozenset[Key]
     groups: frozenset[Key]
-    samples: frozenset[int]
+    samples: frozenset[Key]
     x: Tensor
 
     @classmethod
     def of(cls, source: TaskSource, tasks: Sequence[Task]) -> Self:
         """The side that a source draws from."""
         origins = [task.origin for task in tasks if task.origin is not None]
-        drawn = _numbers([o.classes for o in origins])
         rows = _numbers([part for o in origins for part in (o.support, o.query)])
+        # Classes without rows are numbers that padding made up.
+        drawn = _numbers([o.classes for o in origins if bool((o.support >= 0).any())])
         pool: Pool | None = getattr(source, "pool", None)
-        if not isinstance(pool, Pool):
-            x = torch.cat([part for task in tasks for part in (task.support.x, task.query.x)])
-            classes = frozenset((int(c),) for c in drawn) if len(rows) else frozenset()
-            groups = frozenset((int(g),) for g in _numbers([o.group for o in origins]))
-            return cls(classes, groups, frozenset(rows.tolist()), thinned(x))
-        members = torch.cat([pool.members(source.split), drawn]).unique()
+        if isinstance(pool, Pool):
+            return cls._of_pool(pool, torch.cat([pool.members(source.split), drawn]).unique(), rows)
+        named = [
+            frozenset((source.name, number) for number in part.tolist())
+            for part in (drawn, _numbers([o.group for o in origins]), rows)
+        ]
+        # An input of a regression may well come again in another task: there it has another answer.
+        known = [task for task in tasks if task.ways is not None]
+        parts = [part for task in known for part in (task.support.x, task.query.x)]
+        x = torch.cat(parts) if parts else torch.zeros(0)
+        return cls(named[0], named[1], named[2], x[thinned(torch.arange(len(x)), room(x))])
+
+    @classmethod
+    def _of_pool(cls, pool: Pool, members: Tensor, rows: Tensor) -> Self:
         inside = torch.isin(pool.y, members).nonzero().flatten()
         origin = torch.arange(len(pool.y)) if pool.origin is None else pool.origin
         named = frozenset((pool.groups[c], pool.classes[c]) for c in members.tolist())
-        samples = frozenset(origin[torch.cat([inside, rows])].tolist())
-        return cls(named, frozenset((g,) for g, _ in named), samples, pool.x[thinned(inside)])
+        # Numbers of rows mean something in one set of examples only; names do everywhere.
+        home = pool.x.data_ptr()
+        samples = frozenset((home, number) for number in origin[torch.cat([inside, rows])].tolist())
+        return cls(named, frozenset((group,) for group, _ in named), samples, pool.x[thinned(inside, room(pool.x))])
 
 
 def sides_of(
@@ -82,14 +93,13 @@ def _overlap(sides: Mapping[str, Side], what: str) -> Finding:
     known = {side: getattr(content, what) for side, content in sides.items() if getattr(content, what)}
     if len(known) < 2:
         return inapplicable(name, f"fewer than two splits have {what} that can be told apart")
-    total, shown = 0, []
+    # The set that a sample is numbered in is an address, and tells a reader nothing.
+    total, shown, key_from = 0, [], 1 if what == "samples" else 0
     for (one, a), (other, b) in itertools.combinations(known.items(), 2):
         both = a & b
         total += len(both)
         if both:
-            some = ", ".join(
-                "/".join(map(str, k)) if isinstance(k, tuple) else str(k) for k in sorted(both, key=str)[:3]
-            )
+            some = ", ".join("/".join(map(str, key[key_from:])) for key in sorted(both, key=str)[:3])
             shown.append(f"{len(both):,} in {one} and {other} ({some}{', ...' if len(both) > 3 else ''})")
     counts = ", ".join(f"{len(content):,} in {side}" for side, content in known.items())
     return Finding(name, total == 0, "; ".join(shown) or f"none shared ({counts})", total, 0)
@@ -112,8 +122,8 @@ def copies(sides: Mapping[str, Side]) -> Finding:
             share = f"{len(found.rows):,} of {found.looked_at:,} of {other}"
             shown.append(f"{share} are {alike} to one of {one} (cosine up to {found.similarity:.5f})")
     if not shares:
-        return inapplicable(name, "fewer than two splits have inputs of one shape that can be compared")
-    says = "; ".join(shown) or f"none among up to {MOST:,} inputs a side"
+        return inapplicable(name, "no two splits have classes whose inputs are of one shape")
+    says = "; ".join(shown) or f"none of up to {ASKED:,} inputs of one side is like one of up to {MOST:,} of another"
     return Finding(name, max(shares) <= limit, says, max(shares), limit)
 
 

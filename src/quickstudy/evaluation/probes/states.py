@@ -27,11 +27,12 @@ def same_state(a: Any, b: Any) -> bool:
 def _same_leaf(a: Any, b: Any) -> bool:
     if not isinstance(a, Tensor):
         return bool(a == b)
-    return a.dtype == b.dtype and torch.equal(torch.nan_to_num(a), torch.nan_to_num(b))
+    same = a.dtype == b.dtype and a.shape == b.shape
+    return same and bool(((a == b) | (a.isnan() & b.isnan())).all())
 
 
 def saved(learner: Learner, tasks: Sequence[Task]) -> Finding:
-    """A state that is saved and read again: bit for bit, answers included."""
+    """A state that is saved and read again: bit for bit, and it answers as before."""
     name = "a state can be saved"
     task = tasks[0]
     with tempfile.TemporaryDirectory() as folder:
@@ -44,8 +45,10 @@ def saved(learner: Learner, tasks: Sequence[Task]) -> Finding:
             return Finding(name, False, str(error))
         if not same_state(state, again):
             return Finding(name, False, "what is read is not bit for bit what was saved")
-        if not torch.equal(learner.predict(state, task.query.x), learner.predict(again, task.query.x)):
-            return Finding(name, False, "the saved state answers otherwise")
+        # A tensor that was stored by columns comes back stored by rows, and sums are then rounded in another order.
+        apart = difference(learner.predict(state, task.query.x), learner.predict(again, task.query.x))
+        if apart > 1e-5:
+            return Finding(name, False, f"the saved state answers otherwise, by {apart:.1e}", apart, 1e-5)
     return Finding(name, True, f"{len(tree_leaves(state))} tensors, bit for bit")
 
 
@@ -58,6 +61,9 @@ def updated(learner: Learner, tasks: Sequence[Task], limit: float = 1e-3) -> Fin
     for task in tasks:
         half = torch.arange(len(task.support)) < (len(task.support) + 1) // 2
         first, more = task.support.select(half), task.support.select(~half)
-        state = learner.update(learner.adapt(first, task.description, rng=KEY), more)
+        try:
+            state = learner.update(learner.adapt(first, task.description, rng=KEY), more)
+        except NotImplementedError as error:  # a wrapper around a learner that cannot
+            return inapplicable(name, str(error))
         worst = max(worst, difference(answer(learner, task), learner.predict(state, task.query.x)))
     return Finding(name, worst < limit, f"answers differ by {worst:.1e}, limit {limit:.0e}", worst, limit)

@@ -1,0 +1,217 @@
+"""A learner in a folder: weights, a readable recipe, the result it was judged by, and a model card.
+
+    recipe.toml            every option, what it was trained on, and a checksum of the weights
+    learner.safetensors    the weights, sealed with a checksum of recipe and result
+    result.json            how it was judged
+    README.md              the model card
+
+Opening one executes nothing: weights are plain tensors, and classes come from the catalogue or from the caller.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+from torch import Tensor, nn
+
+from ..errors import BadFile, UserError
+from ..learner import Learner
+from ..registry import CUSTOM, build, describe
+from ..rng import Rng, forked
+from ..state import fingerprint, read_tensors, write_tensors
+from ..storage import replaced_folder, write_atomically
+from ..tasks.source import TaskSource
+from ..version import __version__
+from .card import model_card
+from .use import Bundle
+
+FORMAT = 1
+RECIPE, WEIGHTS, RESULT, CARD = "recipe.toml", "learner.safetensors", "result.json", "README.md"
+_ABOUT = ("format", "quickstudy", "created", "input", "weights", "trained_on")  # no part of a recipe for training
+
+
+def save_bundle(
+    folder: str | Path,
+    learner: Learner,
+    *,
+    source: TaskSource | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    results: Mapping[str, Any] | str | None = None,
+    feature: Sequence[int] | None = None,
+    kind: str | None = None,
+    classes: Sequence[str] = (),
+) -> Path:
+    """Write a learner and all that is known about it; a bundle that stands there is replaced when this one is whole.
+
+    Args:
+        folder: where; the user's own files in an older bundle are kept.
+        learner: any; parts that are not in the catalogue must be handed over when it is loaded.
+        source: tasks it was trained on: gives `feature`, `kind` and, where the recipe has none, the table [source].
+        recipe: the training recipe as tables (`Recipe.table()`).
+        results: what `evaluate` found: `Result.to_json()`, or a table.
+        feature: shape of one input.
+        kind: 'classification' or 'regression'.
+        classes: names of the classes it was trained on, if they are to be kept.
+
+    Raises:
+        UserError: neither `source` nor `feature` is given, or the folder holds something else.
+        QuickstudyError: it cannot be written; an older bundle is untouched.
+    """
+    folder = Path(folder).resolve()
+    table = {k: v for k, v in _without_none(dict(recipe or {})).items() if k not in _ABOUT}
+    if source is not None:
+        table.setdefault("source", describe(source))
+        task = source.sample(0, 1)
+        feature, kind = task.support.x.shape[2:] if feature is None else feature, kind or task.kind
+    if feature is None:
+        raise UserError("A bundle says which inputs it takes: give source=..., or feature=(1, 28, 28) and kind=...")
+    table |= {
+        "format": FORMAT,
+        "quickstudy": __version__,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "learner": describe(learner),
+        "input": {"feature": [int(n) for n in feature], "kind": kind or learner.kinds[0]},
+        **({"trained_on": {"classes": list(classes)}} if classes else {}),
+    }
+    result = (
+        results if isinstance(results, str) or results is None else json.dumps(dict(results), indent=1, default=str)
+    )
+    seal = _seal(table, result)
+    table["weights"] = {"sha256": fingerprint(learner), "parameters": sum(p.numel() for p in learner.parameters())}
+    with replaced_folder(folder, ours=(RECIPE, WEIGHTS, RESULT, CARD)) as fresh:
+        write_tensors(fresh / WEIGHTS, "learner", FORMAT, learner.state_dict(), {"seal": seal})
+        write_atomically(fresh / RECIPE, tomli_w.dumps(table).encode())
+        if result is not None:
+            write_atomically(fresh / RESULT, result.encode())
+        write_atomically(fresh / CARD, model_card(folder.name, learner, table, result).encode())
+    return folder
+
+
+def load_bundle(folder: str | Path, **modules: nn.Module) -> Bundle:
+    """The learner in a folder, ready to adapt.
+
+    Args:
+        folder: what `save_bundle` wrote.
+        modules: parts of your own classes, by the name of their argument: `load_bundle(folder, encoder=MyNet())`.
+
+    Raises:
+        BadFile: missing, truncated, altered, or of a newer version; the message says which file and what to do.
+        UserError: a part of a class that quickstudy does not know was not handed over.
+    """
+    folder = Path(folder).resolve()
+    table = _read_recipe(folder)
+    result = _text(folder / RESULT) if (folder / RESULT).exists() else None
+    tensors, facts = read_tensors(folder / WEIGHTS, "learner", FORMAT)
+    weights = table.pop("weights", None)
+    if not isinstance(weights, dict) or weights.get("sha256") != facts["sha256"]:
+        raise BadFile(f"The weights in {folder} are not those that its {RECIPE} speaks of; get the whole bundle again.")
+    if facts.get("seal") != _seal(table, result):
+        raise BadFile(f"{RECIPE} or {RESULT} in {folder} was altered after it was saved; get the whole bundle again.")
+    try:
+        about = {k: table.pop(k) for k in _ABOUT if k in table} | {"weights": weights}
+        about["input"] = {"feature": [int(n) for n in about["input"]["feature"]], "kind": str(about["input"]["kind"])}
+        learner = _learner(folder, table["learner"], str(about["quickstudy"]), modules)
+        found = None if result is None else json.loads(result)
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise BadFile(f"The bundle in {folder} is damaged ({error!r}); get it again.") from error
+    _fill(learner, tensors, folder)
+    return Bundle(learner.eval(), table, found, about)
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():
+        raise BadFile(f"There is no {path.name} in {path.parent}, so it is not a bundle; `quickstudy train` makes one.")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, OSError) as error:
+        raise BadFile(f"{path} cannot be read: {error}.") from error
+
+
+def _read_recipe(folder: Path) -> dict[str, Any]:
+    left = folder.with_name(f".{folder.name}.old")
+    if not folder.is_dir():
+        hint = f" Saving it was interrupted; the one before is whole, in {left}." if left.is_dir() else ""
+        raise BadFile(f"There is no bundle at {folder}: no such folder.{hint}")
+    try:
+        table = tomllib.loads(_text(folder / RECIPE))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise BadFile(f"{folder / RECIPE} is not valid TOML ({error}); it is truncated or was altered.") from error
+    number = table.get("format")
+    if not isinstance(number, int):
+        raise BadFile(f"{folder / RECIPE} does not say which format the bundle has; it is no bundle, or was altered.")
+    if number > FORMAT:
+        raise BadFile(
+            f"The bundle in {folder} is of format {number} (quickstudy {table.get('quickstudy')}), newer than {FORMAT},"
+            f" the newest that quickstudy {__version__} knows; update quickstudy."
+        )
+    return table
+
+
+def _seal(table: Mapping[str, Any], result: str | None) -> str:
+    """SHA-256 over what the recipe says, however it is laid out, and over the result."""
+    text = json.dumps([{k: v for k, v in table.items() if k != "weights"}, result], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _without_none(value: Any) -> Any:
+    """The same without what TOML cannot say."""
+    if isinstance(value, Mapping):
+        return {str(k): _without_none(v) for k, v in value.items() if v is not None}
+    return [_without_none(v) for v in value if v is not None] if isinstance(value, list | tuple) else value
+
+
+def _learner(folder: Path, table: Mapping[str, Any], version: str, modules: Mapping[str, nn.Module]) -> Learner:
+    for key, named in _custom("learner", table):
+        if key not in modules:
+            raise UserError(
+                f"The {key} in {folder} is a {named}, which quickstudy does not know, and nothing is imported because a"
+                f" file names it. Make it and hand it over: load_bundle(folder, {key}={named.rpartition('.')[2]}(...))."
+            )
+    try:
+        # First weights are drawn and then replaced; the key only keeps the global generator where it is.
+        with forked(Rng(0)):
+            made = build("learner", table, **modules)
+    except UserError as error:
+        hint = "" if version == __version__ else f" It was made by quickstudy {version}, this is {__version__}."
+        raise BadFile(f"The learner in {folder} cannot be made here: {error}{hint}") from error
+    if not isinstance(made, Learner):
+        raise UserError(f"learner=... of {folder} should be a Learner, not {type(made).__name__}.")
+    return made
+
+
+def _custom(key: str, table: Any) -> Iterator[tuple[str, str]]:
+    """Argument and class of every part that is not in the catalogue."""
+    if isinstance(table, Mapping):
+        if table.get("name") == CUSTOM:
+            yield key, str(table.get("class", "class"))
+        for inner, value in table.items():
+            yield from _custom(inner, value)
+
+
+def _fill(learner: Learner, tensors: Mapping[str, Tensor], folder: Path) -> None:
+    # Tied weights have two names and are one tensor.
+    own = {
+        **dict(learner.named_parameters(remove_duplicate=False)),
+        **dict(learner.named_buffers(remove_duplicate=False)),
+    }
+    own = {name: own[name] for name in learner.state_dict()}
+    odd = [n for n in [*own, *tensors] if n not in own or n not in tensors or own[n].shape != tensors[n].shape]
+    if odd:
+        here, there = (tuple(t[odd[0]].shape) if odd[0] in t else "missing" for t in (own, tensors))
+        raise BadFile(
+            f"The weights in {folder} do not fit its learner: '{odd[0]}' is {there} in {WEIGHTS}, but {here} in the"
+            f" {type(learner).__name__} that its recipe and the parts handed over make."
+        )
+    with torch.no_grad():
+        for name, tensor in own.items():
+            # Copied, not put in its place: the layout in memory that a net chose for itself stays.
+            tensor.data = tensor.data.to(tensors[name].dtype)
+            tensor.copy_(tensors[name])
