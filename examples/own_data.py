@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 import quickstudy as qs
+from quickstudy.nets.mlp import MLP
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--steps", type=int, default=300, help="of meta-training")
@@ -34,7 +35,7 @@ pool = qs.Pool.of(x, labels, name="plants").resplit((0.6, 0.2, 0.2), by="class")
 source = qs.Episodes(pool, ways=5, shots=3, queries=10)
 
 torch.manual_seed(0)
-learner = qs.metric.Prototypical(qs.nets.MLP(32, 16, hidden=(64,)))
+learner = qs.metric.Prototypical(MLP(32, 16, hidden=(64,)))
 records = qs.meta_train(
     learner,
     source.train,

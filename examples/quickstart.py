@@ -13,6 +13,7 @@ import argparse
 import torch
 
 import quickstudy as qs
+from quickstudy.nets.conv4 import Conv4
 from quickstudy.task import take
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -22,7 +23,7 @@ options = parser.parse_args()
 
 torch.manual_seed(0)  # the first weights of the net; nothing else reads the global generator
 source = qs.Episodes(qs.glyphs(), ways=5, shots=1, queries=10)
-learner = qs.metric.Prototypical(qs.nets.Conv4())
+learner = qs.metric.Prototypical(Conv4())
 
 # Training on more ways than are asked for later is harder, and teaches more an episode.
 for record in qs.meta_train(learner, source.train.replaced(ways=30, queries=5), steps=options.steps):

@@ -69,7 +69,10 @@ def test_what_goes_in_comes_out(original: Path) -> None:
     assert (recipe.title, recipe.seed, recipe.train.steps) == ("Tiny", 1, 3)
     assert recipe.learner["encoder"] == {"name": "mlp", "inputs": 2, "outputs": 3, "hidden": [4]}
     card = (original / "README.md").read_text()
-    assert all(word in card for word in ("# Tiny", "arXiv:1703.05175", "quickstudy adapt tiny", "## Limits", "ways 2"))
+    assert all(
+        word in card
+        for word in ("# Tiny", "arXiv:1703.05175", "quickstudy evaluate tiny", "bundle.adapt(", "## Limits", "ways 2")
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,6 +114,7 @@ def test_adapt_and_predict_with_names(original: Path, tmp_path: Path) -> None:
 
 def test_images_of_bytes_are_scaled(tmp_path: Path) -> None:
     bundle = load_bundle(save_bundle(tmp_path / "b", NearestNeighbour(), feature=(1, 2, 2)))
+    assert "quickstudy adapt b SUPPORT" in (tmp_path / "b" / "README.md").read_text()
     state, _ = bundle.adapt(torch.full((2, 1, 2, 2), 255, dtype=torch.uint8), ["a", "b"])
     assert torch.equal(state.z, torch.ones(2, 4))
 

@@ -157,7 +157,8 @@ def read_tensors(path: str | Path, what: str, newest: int) -> tuple[dict[str, Te
         raise BadFile(f"The {what} at {path} does not say which format it has; it is damaged.")
     if int(about["format"]) > newest:
         raise BadFile(
-            f"The {what} at {path} is of format {about['format']}, newer than {newest}, the newest known here; update quickstudy."
+            f"The {what} at {path} is of format {about['format']}, newer than {newest}, the newest known here; update"
+            " quickstudy."
         )
     if checksum(tensors) != about.get("sha256"):
         raise BadFile(

@@ -15,7 +15,8 @@ from .bundle import save_bundle
 from .errors import TrainingStopped, UserError
 from .evaluation.audit import Audit, audit
 from .evaluation.compare import Comparison, compare
-from .evaluation.evaluate import Result, evaluate
+from .evaluation.evaluate import evaluate
+from .evaluation.result import Result
 from .learner import Learner
 from .loops.meta_train import Record, meta_train
 from .loops.schedules import cosine
@@ -262,7 +263,7 @@ class Study:
         self.phases["judging"] = time.perf_counter() - start
         yield Event("judged", self.spent / self.budget, str(tests[chosen.entry.name]))
         start = time.perf_counter()
-        verdict = audit(chosen.learner, self.source)
+        verdict = audit(chosen.learner, self.source.test)
         tests[chosen.entry.name] = dataclasses.replace(tests[chosen.entry.name], audit=verdict.to_json())
         self.phases["audit"] = time.perf_counter() - start
         yield Event("audited", self.spent / self.budget, verdict.sentence)

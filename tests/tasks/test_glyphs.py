@@ -81,12 +81,12 @@ def test_no_two_classes_look_alike(pool: Pool) -> None:
     np.fill_diagonal(alike, 0)
     side = np.array(pool.split)
     # By this other measure true look-alikes (o and O, A and Α, ᒋ and Ր) have 0.90 to 1, so it cannot decide alone. The
-    # nearest pairs on two sides, ɪ and ߁ at 0.907, ɦ and Ⴌ at 0.88, were looked at: a serif or a hook tells them apart.
+    # nearest on two sides, ɪ and ߁ at 0.907, E and ⵟ at 0.87, were looked at: a serif or a cross tells them apart.
     assert alike[side[:, None] != side].max() < 0.91
     assert alike.max() < 0.995  # ط and ظ: a dot is a small part of a letter and all the difference
 
 
-@pytest.mark.parametrize("same", ["oOοОоօՕⴰ", "AΑА", "xXхХχ", "sSѕЅ", "lIІӏ", "HНΗ", "ᒋՐ", "ꝗգԳ", "Ꞁך", "ɳդ"])
+@pytest.mark.parametrize("same", ["oOοОоօՕⴰ", "AΑА", "xXхХχ", "sSѕЅ", "lIІӏ", "HНΗ", "ᒋՐ", "ꝗգ", "Ꞁך", "ɳդ"])
 def test_of_characters_with_one_outline_one_is_kept(pool: Pool, same: str) -> None:
     assert sum(name.endswith(f"/U+{ord(letter):04X}") for letter in same for name in pool.classes) <= 1
 

@@ -13,8 +13,8 @@ from ..learner import Learner
 
 _TEXT = """# {title}
 
-A learner that quickstudy {quickstudy} meta-trained: {line}{paper}. Given a few labelled examples of a new task it
-answers questions about it, without further training.
+Made with quickstudy {quickstudy}: {line}{paper}.
+Given a few labelled examples of a new task it answers questions about it, without further training.
 
 | | |
 |---|---|
@@ -35,15 +35,28 @@ answers questions about it, without further training.
 
 ## Use
 
-```
-quickstudy adapt {folder} SUPPORT --out task.state       # learn a task from examples
-quickstudy predict {folder} task.state QUERIES           # answer
-quickstudy evaluate {folder} --tasks 1000                # judge it again, on tasks it never saw
-```
+{use}
 
 `recipe.toml` holds every option and a checksum of the weights, `learner.safetensors` the weights, `result.json` the
 result in full. Nothing in here is executed when it is opened.
 """
+
+_COMMANDS = """```
+quickstudy adapt {folder} SUPPORT --out task.state       # learn a task from a folder of images for each class
+quickstudy predict {folder} task.state QUERIES           # answer
+quickstudy evaluate {folder} --tasks 1000                # judge it again, on tasks it never saw
+```"""
+
+# The command line reads images; other inputs are handed over in Python.
+_PYTHON = """```python
+bundle = quickstudy.load_bundle("{folder}")
+state, envelope = bundle.adapt(x, labels)                # learn a task from examples
+answers = bundle.predict(state, envelope, queries)       # answer
+```
+
+```
+quickstudy evaluate {folder} --tasks 1000                # judge it again, on tasks it never saw
+```"""
 
 
 def model_card(folder: str, learner: Learner, recipe: Mapping[str, Any], result: str | None) -> str:
@@ -73,7 +86,7 @@ def model_card(folder: str, learner: Learner, recipe: Mapping[str, Any], result:
         judged=judged,
         audit=audit,
         limits=_limits(learner, recipe),
-        folder=folder,
+        use=(_COMMANDS if len(recipe["input"]["feature"]) == 3 else _PYTHON).format(folder=folder),
     )
 
 
@@ -85,7 +98,8 @@ def _judged(result: str | None) -> tuple[str, str]:
     except (BadFile, ValueError):
         return "See `result.json`.", "Whether it was audited, `result.json` says."
     verdict = (found.audit or {}).get("sentence")
-    said = f"{found.metric}: **{found}**\n\nProtocol: {_protocol(found.protocol)}. Tasks: `{found.manifest[:16]}`."
+    name = "accuracy: " if found.metric == "accuracy" else ""
+    said = f"{name}**{found}**\n\nProtocol: {_protocol(found.protocol)}. Tasks: `{found.manifest[:16]}`."
     return said, f"Audit: {verdict}" if verdict else "It was not audited for leaks; `quickstudy audit` does it."
 
 

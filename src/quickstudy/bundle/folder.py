@@ -73,17 +73,18 @@ def save_bundle(
         feature, kind = task.support.x.shape[2:] if feature is None else feature, kind or task.kind
     if feature is None:
         raise UserError("A bundle says which inputs it takes: give source=..., or feature=(1, 28, 28) and kind=...")
-    table |= {
-        "format": FORMAT,
-        "quickstudy": __version__,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "learner": describe(learner),
-        "input": {"feature": [int(n) for n in feature], "kind": kind or learner.kinds[0]},
-        **({"trained_on": {"classes": list(classes)}} if classes else {}),
-    }
-    result = (
-        results if isinstance(results, str) or results is None else json.dumps(dict(results), indent=1, default=str)
-    )
+    table["learner"] = describe(learner)
+    table["input"] = {"feature": [int(n) for n in feature], "kind": kind or learner.kinds[0]}
+    if classes:
+        table["trained_on"] = {"classes": list(classes)}
+    result = results if isinstance(results, str | None) else json.dumps(dict(results), indent=1, default=str)
+    _write(folder, learner, table, result)
+    return folder
+
+
+def _write(folder: Path, learner: Learner, table: dict[str, Any], result: str | None) -> None:
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    table = {"format": FORMAT, "quickstudy": __version__, "created": now} | table
     seal = _seal(table, result)
     table["weights"] = {"sha256": fingerprint(learner), "parameters": sum(p.numel() for p in learner.parameters())}
     with replaced_folder(folder, ours=(RECIPE, WEIGHTS, RESULT, CARD)) as fresh:
@@ -92,7 +93,6 @@ def save_bundle(
         if result is not None:
             write_atomically(fresh / RESULT, result.encode())
         write_atomically(fresh / CARD, model_card(folder.name, learner, table, result).encode())
-    return folder
 
 
 def load_bundle(folder: str | Path, **modules: nn.Module) -> Bundle:
@@ -105,6 +105,14 @@ def load_bundle(folder: str | Path, **modules: nn.Module) -> Bundle:
     Raises:
         BadFile: missing, truncated, altered, or of a newer version; the message says which file and what to do.
         UserError: a part of a class that quickstudy does not know was not handed over.
+
+    >>> import tempfile
+    >>> from quickstudy.learners.baseline.nearest import NearestNeighbour
+    >>> with tempfile.TemporaryDirectory() as home:
+    ...     bundle = load_bundle(save_bundle(Path(home) / "bundle", NearestNeighbour(), feature=(2,)))
+    >>> state, envelope = bundle.adapt([[0.0, 1.0], [1.0, 0.0]], ["owl", "lynx"])
+    >>> bundle.predict(state, envelope, [[0.9, 0.1]]).names
+    ('lynx',)
     """
     folder = Path(folder).resolve()
     table = _read_recipe(folder)

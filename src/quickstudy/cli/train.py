@@ -8,7 +8,8 @@ import click
 
 from ..bundle import save_bundle
 from ..engine.memory import keep_freed_memory
-from ..evaluation.evaluate import Result, evaluate
+from ..evaluation.evaluate import evaluate
+from ..evaluation.result import Result
 from ..learner import Learner
 from ..loops.checkpoint import Checkpoint
 from ..loops.meta_train import meta_train

@@ -112,7 +112,7 @@ def call(
     if not has_batch_norm(net) or (policy == "running" and not net.training):
         # Cloned buffers take whatever a module in training mode writes.
         buffers = {name: b.clone() for name, b in net.named_buffers()} if net.training else {}
-        return torch.func.functional_call(net, {**buffers, **weights}, (x,))  # type: ignore[no-any-return]
+        return torch.func.functional_call(net, {**buffers, **weights}, (x,))
     buffers = {name: b.clone() for name, b in net.named_buffers()}
     with _Replacement(statistics, record, running=policy == "running"):
-        return torch.func.functional_call(net, {**buffers, **weights}, (x,))  # type: ignore[no-any-return]
+        return torch.func.functional_call(net, {**buffers, **weights}, (x,))

@@ -13,7 +13,7 @@ Bits = NDArray[np.float32]
 SIDE = 48  # pixels of the box that every shape is stretched to
 NEAR = 3  # pixels by which outlines may differ; o is drawn about 2 thicker than O when both fill the box
 STRAY = 0.023  # part of the ink that may lie further away
-ACROSS = 0.05  # the same for shapes on two sides of a split
+ACROSS = 0.055  # the same for shapes on two sides of a split
 NARROW = 0.25  # thinner shapes are widened to this share of their height, so that a serif on a bar is not blown up
 ASPECT = 0.5  # how much the logarithm of width over height may differ
 
@@ -53,8 +53,9 @@ def distinct(ink: Bits, aspect: NDArray[np.float64], side: NDArray[np.intp]) -> 
         if (smaller == group).all():
             break
         group = smaller
-    met_before = ((stray <= ACROSS) & (side < side[:, None])).any(1)
-    return (group == np.arange(len(ink))) & ~met_before
+    met_before: NDArray[np.bool_] = ((stray <= ACROSS) & (side < side[:, None])).any(1)
+    first: NDArray[np.bool_] = group == np.arange(len(ink))
+    return first & ~met_before
 
 
 def boxed(picture: Image.Image) -> tuple[Bits, float]:

@@ -70,7 +70,7 @@ class FineTuned(Learner):
         features: int | None = None,
         scale: float = 10.0,
         steps: int = 100,
-        lr: float = 0.01,
+        lr: float = 0.1,
         rule: str = "sgd",
     ):
         super().__init__()

@@ -112,7 +112,7 @@ def fresh(net: nn.Module, rng: Rng) -> nn.Module:
             elif next(module.parameters(recurse=False), None) is not None:
                 where = f" ({name})" if name else ""
                 raise UserError(
-                    f"{type(module).__name__}{where} has parameters but no reset_parameters(), so it cannot be begun anew;"
-                    " give it that method."
+                    f"{type(module).__name__}{where} has parameters but no reset_parameters(), so it cannot be begun"
+                    " anew; give it that method."
                 )
     return net

@@ -34,7 +34,7 @@ class SGD(nn.Module):
 
     def _rate(self, name: str) -> float | Tensor:
         key = name.replace(".", "/")
-        return self.rates[key] if key in self.rates else self.lr
+        return self.rates.get(key, self.lr)
 
 
 class Adam(nn.Module):
