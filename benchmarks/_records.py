@@ -83,7 +83,9 @@ def _processor() -> str:
 def write(name: str, records: list[dict[str, Any]], *, quick: bool) -> None:
     """Put records into results/NAME.json, in place of those of the same work, learner and protocol."""
     for row in records:
-        print(f"{row['work']:28s} {row['learner']:16s} {row['metric']} {row['value']} ± {row['ci95']} ({row['budget']})")
+        print(
+            f"{row['work']:28s} {row['learner']:16s} {row['metric']} {row['value']} ± {row['ci95']} ({row['budget']})"
+        )
     if quick:
         return
     path = RESULTS / f"{name}.json"

@@ -15,9 +15,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import _records
 import torch
 
+import _records
 from quickstudy.engine.memory import keep_freed_memory
 from quickstudy.errors import MissingData
 from quickstudy.evaluation.evaluate import evaluate
@@ -78,7 +78,9 @@ def main() -> None:
     for run in RUNS:
         if options.only in run.recipe:
             try:
-                _records.write("omniglot", train_and_judge(run, options.hours, quick=options.quick), quick=options.quick)
+                _records.write(
+                    "omniglot", train_and_judge(run, options.hours, quick=options.quick), quick=options.quick
+                )
             except MissingData as missing:
                 print(f"skipped {run.recipe}: {missing}")
 
@@ -118,7 +120,11 @@ def train_and_judge(run: Run, hours: float, *, quick: bool) -> list[dict[str, An
             "curve": _records.thinned(points),
             "recipe": run.recipe,
         }
-        made.append(_records.record(work.name, run.learner, result, **more, **({"variant": work.variant} if work.variant else {})))
+        made.append(
+            _records.record(
+                work.name, run.learner, result, **more, **({"variant": work.variant} if work.variant else {})
+            )
+        )
     return made
 
 

@@ -15,9 +15,9 @@ import statistics
 import time
 from typing import Any
 
-import _records
 import torch
 
+import _records
 from quickstudy.evaluation.evaluate import evaluate
 from quickstudy.evaluation.intervals import mean_interval
 from quickstudy.evaluation.result import Result
@@ -25,7 +25,9 @@ from quickstudy.loops.meta_train import meta_train
 from quickstudy.recipe import Recipe
 from quickstudy.rng import Rng
 
-PUBLISHED = "curves only in Finn et al. 2017, figure 3; 0.114 ± 0.010 (10-shot), 0.390 ± 0.156 (5-shot) in Xu et al. 2020"
+PUBLISHED = (
+    "curves only in Finn et al. 2017, figure 3; 0.114 ± 0.010 (10-shot), 0.390 ± 0.156 (5-shot) in Xu et al. 2020"
+)
 WORKS = {"sine-maml": (15_000, (1, 10)), "sine-maml-5shot": (20_000, (1, 10))}
 SEEDS = (0, 1, 2)
 
@@ -76,7 +78,9 @@ def run(
     )
     for row in records:
         if row.step % 2_500 == 0 and seed == SEEDS[0]:
-            by_steps = evaluate(learner, source.validation.replaced(queries=100), tasks=200, steps=(0, 1, 5, 10)).by_steps
+            by_steps = evaluate(
+                learner, source.validation.replaced(queries=100), tasks=200, steps=(0, 1, 5, 10)
+            ).by_steps
             points.append({"step": row.step, "seconds": round(row.seconds, 1), "validation_by_steps": by_steps})
     found = {}
     for number in tested:
@@ -87,7 +91,10 @@ def run(
 
 def _mean(results: list[Result]) -> Result:
     """Each task's mean over seeds."""
-    values = [statistics.fmean(v for v in column if v is not None) for column in zip(*(r.values for r in results), strict=True)]
+    values = [
+        statistics.fmean(v for v in column if v is not None)
+        for column in zip(*(r.values for r in results), strict=True)
+    ]
     value, ci95 = mean_interval(values)
     diverged = statistics.fmean(r.diverged for r in results)
     return dataclasses.replace(

@@ -1,4 +1,4 @@
-"""What the documents say is true: their code runs, their links lead somewhere, their figures are those of the benchmarks."""
+"""What the documents say is true: code runs, links lead somewhere, figures are those of the benchmarks."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_without_records_the_page_says_so(make: ModuleType, tmp_path: Path) -> N
 
 def test_a_record_that_cannot_be_shown_is_named(make: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "odd.json").write_text('[{"work": "omniglot/5-way-1-shot"}]')
-    with pytest.raises(ValueError, match="odd.json has no learner, metric, value, ci95"):
+    with pytest.raises(ValueError, match=r"odd\.json has no learner, metric, value, ci95"):
         make.read(tmp_path)
 
 

@@ -1,9 +1,10 @@
 """quickstudy: learn across many small tasks, so that the next one needs a handful of examples.
 
     A task is a few labelled examples (support) and some questions (query).
-    A learner is trained over many tasks, so that adapt(support) gives, at once, a state that answers the questions.
+    A learner is trained over many tasks, so that adapt(support) gives, at once, a state that
+    answers the questions.
 
-Families are namespaces: `quickstudy.metric.Prototypical`, `quickstudy.gradient.MAML`, `quickstudy.baseline.LinearProbe`.
+Families are namespaces: `quickstudy.metric.Prototypical`, `quickstudy.gradient.MAML`, `quickstudy.baseline.Majority`.
 Names are imported when they are first used, so that importing this package costs nothing.
 """
 
@@ -56,10 +57,11 @@ _FAMILIES = {
         "Majority": "learners.baseline.majority",
     },
     "nets": {"Conv4": "nets.conv4", "MLP": "nets.mlp", "ResNet12": "nets.resnet12"},
-    "schedules": {name: "loops.schedules" for name in ("constant", "cosine", "halving", "linear")},
 }
 
-__all__ = [*_NAMES, *_FAMILIES, "errors"]  # noqa: PLE0604  (a type checker reads the .pyi)
+_MODULES = {"errors": "errors", "schedules": "loops.schedules"}
+
+__all__ = [*_NAMES, *_FAMILIES, *_MODULES]
 
 
 class _Family(SimpleNamespace):
@@ -88,8 +90,8 @@ def _load(names: dict[str, str], name: str, where: str) -> Any:
 def __getattr__(name: str) -> Any:
     if name in _FAMILIES:
         found: Any = _Family(name)
-    elif name == "errors":
-        found = importlib.import_module(f"{__name__}.errors")
+    elif name in _MODULES:
+        found = importlib.import_module(f"{__name__}.{_MODULES[name]}")
     else:
         found = _load(_NAMES, name, "quickstudy")
     globals()[name] = found

@@ -8,6 +8,7 @@ from .evaluation.audit import audit as audit
 from .evaluation.compare import compare as compare
 from .evaluation.evaluate import evaluate as evaluate
 from .learner import Learner as Learner
+from .loops import schedules as schedules
 from .loops.checkpoint import Checkpoint as Checkpoint
 from .loops.meta_train import meta_train as meta_train
 from .recipe import Recipe as Recipe
@@ -34,20 +35,14 @@ class gradient:
     from .learners.gradient.reptile import Reptile as Reptile
 
 class baseline:
-    from .learners.baseline.nearest import NearestNeighbour as NearestNeighbour
-    from .learners.baseline.linear import LinearProbe as LinearProbe
-    from .learners.baseline.scratch import FromScratch as FromScratch
     from .learners.baseline.finetuned import FineTuned as FineTuned
-    from .learners.baseline.pooled import Pooled as Pooled
+    from .learners.baseline.linear import LinearProbe as LinearProbe
     from .learners.baseline.majority import Majority as Majority
+    from .learners.baseline.nearest import NearestNeighbour as NearestNeighbour
+    from .learners.baseline.pooled import Pooled as Pooled
+    from .learners.baseline.scratch import FromScratch as FromScratch
 
 class nets:
     from .nets.conv4 import Conv4 as Conv4
     from .nets.mlp import MLP as MLP
     from .nets.resnet12 import ResNet12 as ResNet12
-
-class schedules:
-    from .loops.schedules import constant as constant
-    from .loops.schedules import cosine as cosine
-    from .loops.schedules import halving as halving
-    from .loops.schedules import linear as linear

@@ -1,15 +1,15 @@
 """What can go wrong, as a tree. Nothing here imports torch, so that the command line can start at once.
 
-    QuickstudyError
-    ├── UserError                the input is at fault: one message with cause, numbers and remedy (exit code 2)
-    │   ├── BadExamples          shapes, types, labels, NaN
-    │   ├── NotEnoughExamples    a class has fewer examples than a task needs
-    │   ├── OverlappingSplits    something stands on both sides of a split
-    │   ├── UnknownName          a learner, net, source or option that does not exist
-    │   ├── MissingData          a data set that is not on this machine
-    │   └── BadFile              a bundle, state, checkpoint or recipe that cannot be read
-    ├── TrainingStopped          the loss is not finite any more (exit code 1)
-    └── ContractBroken           a learner does not do what it declares
+QuickstudyError
+├── UserError                the input is at fault: one message with cause, numbers and remedy (exit code 2)
+│   ├── BadExamples          shapes, types, labels, NaN
+│   ├── NotEnoughExamples    a class has fewer examples than a task needs
+│   ├── OverlappingSplits    something stands on both sides of a split
+│   ├── UnknownName          a learner, net, source or option that does not exist
+│   ├── MissingData          a data set that is not on this machine
+│   └── BadFile              a bundle, state, checkpoint or recipe that cannot be read
+├── TrainingStopped          the loss is not finite any more (exit code 1)
+└── ContractBroken           a learner does not do what it declares
 """
 
 from __future__ import annotations

@@ -39,7 +39,8 @@ class Learner(nn.Module, abc.ABC):
         transductive: an answer may depend on the other queries.
         class_equivariant: renaming the classes renames the answers (a fixed head cannot promise that).
         order_sensitive: the order of the support set is part of the algorithm.
-        meta_gradient: 'exact', 'surrogate' (on purpose not the gradient of the query loss) or 'none' (nothing to train).
+        meta_gradient: 'exact', 'surrogate' (on purpose not the gradient of the query loss) or 'none' (nothing is
+            trained).
         joint: `loss` embeds the whole batch of tasks at once, so it must not be cut into chunks.
         stochastic: `adapt` draws random numbers, from the `rng` it is given.
         iterative: adapts by steps whose number, `test_steps`, may be set for evaluation.

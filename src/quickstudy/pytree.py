@@ -25,8 +25,8 @@ def pytree(cls: type[T]) -> type[T]:
     >>> leaves, torch_pytree.tree_unflatten(leaves, spec)
     ([1], Pair(first=1, second=None))
     """
-    made = dataclasses.dataclass(frozen=True)(cls)  # type: ignore[call-overload]
-    fields = dataclasses.fields(made)
+    made = dataclasses.dataclass(frozen=True)(cls)
+    fields = dataclasses.fields(made)  # type: ignore[arg-type]
     static = tuple(f.name for f in fields if f.metadata.get("static"))
     moving = tuple(f.name for f in fields if not f.metadata.get("static"))
 
@@ -38,13 +38,17 @@ def pytree(cls: type[T]) -> type[T]:
         present, statics = context
         # Past __post_init__ on purpose: inside a transform the leaves may be anything, and were checked on the way in.
         value = object.__new__(made)
-        values = dict.fromkeys(moving) | dict(zip(present, leaves, strict=True)) | dict(zip(static, statics, strict=True))
+        values = (
+            dict.fromkeys(moving) | dict(zip(present, leaves, strict=True)) | dict(zip(static, statics, strict=True))
+        )
         for name, item in values.items():
             object.__setattr__(value, name, item)
         return value
 
-    torch_pytree.register_pytree_node(made, flatten, unflatten, serialized_type_name=f"{cls.__module__}.{cls.__qualname__}")
-    return made  # type: ignore[no-any-return]
+    torch_pytree.register_pytree_node(
+        made, flatten, unflatten, serialized_type_name=f"{cls.__module__}.{cls.__qualname__}"
+    )
+    return made
 
 
 def static(default: Any = dataclasses.MISSING) -> Any:

@@ -19,7 +19,7 @@ from .registry import build, build_source
 from .rng import Rng, forked
 from .tasks.source import TaskSource
 
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
@@ -149,7 +149,7 @@ class Recipe:
                 raise UnknownName.among(f"section of {where}", key, known)
         for section in ("learner", "source"):
             if not isinstance(table.get(section), Mapping) or "name" not in table[section]:
-                raise BadFile(f"{where} needs a section [{section}] with a name = \"...\".")
+                raise BadFile(f'{where} needs a section [{section}] with a name = "...".')
         return cls(
             learner=dict(table["learner"]),
             source=dict(table["source"]),
@@ -162,7 +162,7 @@ class Recipe:
 
     def table(self) -> dict[str, Any]:
         """The recipe as a table that `of` reads back (None left out, as TOML has none)."""
-        plain = {
+        plain: dict[str, Any] = {
             "title": self.title,
             "seed": self.seed,
             "learner": dict(self.learner),
@@ -193,7 +193,9 @@ def _typed(cls: type[Training], table: Mapping[str, Any], where: str) -> Trainin
             raise UnknownName.among(f"key of [train] in {where}", key, fields)
         wants_text = key in ("optimizer", "schedule")
         if isinstance(value, str) != wants_text or isinstance(value, bool):
-            raise UserError(f"{key} = {value!r} in [train] of {where} should be a {'text' if wants_text else 'number'}.")
+            raise UserError(
+                f"{key} = {value!r} in [train] of {where} should be a {'text' if wants_text else 'number'}."
+            )
         if not wants_text and value <= 0:
             raise UserError(f"{key} = {value} in [train] of {where} should be above zero.")
     return cls(**table)

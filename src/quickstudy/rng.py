@@ -18,7 +18,7 @@ _STRIDE = np.uint64(0x9E3779B97F4A7C15)  # the golden ratio in 64 bits: successi
 
 
 def _mix(z: np.ndarray) -> np.ndarray:
-    """The finaliser of SplitMix64 (Steele et al. 2014): a bijection of 64 bits in which every bit depends on every bit."""
+    """The finaliser of SplitMix64 (Steele et al. 2014): a bijection of 64 bits that mixes each bit into every other."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))

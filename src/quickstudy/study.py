@@ -124,20 +124,42 @@ def image_entries(shape: tuple[int, ...], ways: int, classes: int) -> list[Entry
         Entry("nearest", "baseline", {"name": "nearest"}, says="the most similar example, pixel by pixel"),
         Entry("linear", "baseline", {"name": "linear"}, says="logistic regression on pixels"),
         Entry(
-            "scratch", "baseline", {"name": "scratch", "net": strided, "steps": 30}, says="the same network trained on the new task alone"
+            "scratch",
+            "baseline",
+            {"name": "scratch", "net": strided, "steps": 30},
+            says="the same network trained on the new task alone",
         ),
         Entry(
-            "baseline++", "baseline", {"name": "baseline++", "encoder": conv, "classes": classes}, 0.22, wide,
+            "baseline++",
+            "baseline",
+            {"name": "baseline++", "encoder": conv, "classes": classes},
+            0.22,
+            wide,
             says="a network trained to tell all known classes apart, then fine-tuned",
         ),
         Entry(
-            "linear on baseline++", "baseline", {"name": "linear", "encoder": "$encoder"},
+            "linear on baseline++",
+            "baseline",
+            {"name": "linear", "encoder": "$encoder"},
             says="logistic regression on what that network sees",
         ),
-        Entry("anil", "candidate", {"name": "anil", "net": strided, "steps": 3, "lr": 0.1}, 0.16, {"queries": 5}, tasks=8,
-              says="a network meta-trained so that a few steps of its last layer suffice"),
-        Entry("prototypical", "candidate", {"name": "prototypical", "encoder": conv}, 0.62, wide,
-              says="a network meta-trained so that examples of a class lie together"),
+        Entry(
+            "anil",
+            "candidate",
+            {"name": "anil", "net": strided, "steps": 3, "lr": 0.1},
+            0.16,
+            {"queries": 5},
+            tasks=8,
+            says="a network meta-trained so that a few steps of its last layer suffice",
+        ),
+        Entry(
+            "prototypical",
+            "candidate",
+            {"name": "prototypical", "encoder": conv},
+            0.62,
+            wide,
+            says="a network meta-trained so that examples of a class lie together",
+        ),
     ]
 
 
@@ -213,7 +235,11 @@ class Study:
                     if record.step % 10 == 0 or record.validation is not None:
                         if record.validation is not None:
                             curve.append((record.step, record.validation.value))
-                        yield Event(f"training {entry.name}", self.spent / self.budget, f"step {record.step}, loss {record.loss:.3f}")
+                        yield Event(
+                            f"training {entry.name}",
+                            self.spent / self.budget,
+                            f"step {record.step}, loss {record.loss:.3f}",
+                        )
             except TrainingStopped as stopped:
                 self.dropped[entry.name] = str(stopped)
                 yield Event(f"dropped {entry.name}", self.spent / self.budget, str(stopped))
@@ -231,7 +257,7 @@ class Study:
             modules["encoder"] = trained["baseline++"].get_submodule("encoder")
             del table["encoder"]
         with forked(Rng(self.seed).at("init", entry.name)):
-            return build("learner", table, **modules)  # type: ignore[no-any-return]
+            return build("learner", table, **modules)
 
     def _train(self, entry: Entry, learner: Learner, seconds: float) -> Iterator[Record]:
         source = self.source.train.replaced(**entry.options)
@@ -251,7 +277,9 @@ class Study:
         )
 
     def _judge(self, rows: list[Row], chosen: Row, baseline: Row) -> Iterator[Event]:
-        yield Event("judging on tasks kept aside", self.spent / self.budget, f"{chosen.entry.name} and {baseline.entry.name}")
+        yield Event(
+            "judging on tasks kept aside", self.spent / self.budget, f"{chosen.entry.name} and {baseline.entry.name}"
+        )
         start = time.perf_counter()
         tests = {
             row.entry.name: evaluate(row.learner, self.source.test, tasks=self.tests, shots=self._shots())
@@ -270,8 +298,15 @@ class Study:
         # Without a clear gain the simpler one is what a user should go on with.
         best = chosen if comparison.significant and comparison.difference > 0 else baseline
         self.findings = Findings(
-            rows, chosen, baseline, tests, comparison, verdict,
-            sentence(chosen, baseline, tests, comparison), self.phases, self.dropped,
+            rows,
+            chosen,
+            baseline,
+            tests,
+            comparison,
+            verdict,
+            sentence(chosen, baseline, tests, comparison),
+            self.phases,
+            self.dropped,
         )
         save_bundle(self.out / "bundle", best.learner, source=self.source, results=tests[best.entry.name].to_json())
         yield Event("saved", self.spent / self.budget, str(self.out / "bundle"))
@@ -303,6 +338,7 @@ def sentence(chosen: Row, baseline: Row, tests: dict[str, Result], comparison: C
         verdict = f"the simple baseline WINS by {gap} on the same {mine.tasks} tasks: use it"
     return (
         f"After seeing {seen} of each of {ways} classes it had never met, '{chosen.entry.name}'"
-        f" ({chosen.entry.says}) names the right class in {mine.value:.1f}% ± {mine.ci95:.1f} of cases; the best simple"
-        f" baseline, '{baseline.entry.name}' ({baseline.entry.says}), in {other.value:.1f}% ± {other.ci95:.1f}: {verdict}."
+        f" ({chosen.entry.says}) names the right class in {mine.value:.1f}% ± {mine.ci95:.1f} of cases; the best"
+        f" simple baseline, '{baseline.entry.name}' ({baseline.entry.says}), in {other.value:.1f}% ± {other.ci95:.1f}:"
+        f" {verdict}."
     )

@@ -181,7 +181,7 @@ def trim(task: Task) -> Task:
     if origin is not None:
         classes = None if origin.classes is None else origin.classes[:ways]
         origin = Origin(origin.support[rows[0]], origin.query[rows[1]], classes, origin.group)
-    return Task(*sides, description, origin)
+    return Task(sides[0], sides[1], description, origin)
 
 
 def is_padded(tasks: Task) -> bool:
@@ -218,7 +218,9 @@ def check_examples(examples: Examples, *, what: str = "support", feature: tuple[
 
 def _check_targets(y: Tensor, what: str) -> None:
     if y.dim() != 2 or not y.is_floating_point():
-        raise BadExamples(f"Targets of a regression are (n, d) and floating, but the {what} set has {tuple(y.shape)} of {y.dtype}.")
+        raise BadExamples(
+            f"Targets of a regression are (n, d) and floating, but the {what} set has {tuple(y.shape)} of {y.dtype}."
+        )
     if not bool(torch.isfinite(y).all()):
         row = int((~torch.isfinite(y)).any(1).nonzero()[0])
         raise BadExamples(f"The {what} target of row {row} is NaN or infinite; leave it out.")
@@ -232,7 +234,9 @@ def _check_labels(y: Tensor, ways: int, what: str) -> None:
         )
     low, high = int(y.min()), int(y.max())
     if low < 0 or high >= ways:
-        raise BadExamples(f"The {what} labels run from {low} to {high}, but the task has {ways} classes (0..{ways - 1}).")
+        raise BadExamples(
+            f"The {what} labels run from {low} to {high}, but the task has {ways} classes (0..{ways - 1})."
+        )
 
 
 def check_task(task: Task) -> None:
@@ -244,7 +248,9 @@ def check_task(task: Task) -> None:
     check_examples(task.support, what="support")
     check_examples(task.query, what="query", feature=tuple(task.support.x.shape[1:]))
     if task.support.x.dtype != task.query.x.dtype:
-        raise BadExamples(f"Support inputs are {task.support.x.dtype}, but queries are {task.query.x.dtype}; use one type.")
+        raise BadExamples(
+            f"Support inputs are {task.support.x.dtype}, but queries are {task.query.x.dtype}; use one type."
+        )
     if task.support.ways != task.query.ways:
         raise BadExamples(f"The support set has {task.support.ways} ways, but the query set {task.query.ways}.")
     if task.ways is not None:

@@ -94,7 +94,13 @@ def test_a_resumed_run_restores_the_best_validated_weights(tmp_path: Path) -> No
     checkpoint = Checkpoint(tmp_path, every=1)
     first = small_learner()
     records = meta_train(
-        first, small_source(), steps=4, tasks=2, validate=lambda _: Judged(scores.pop(0)), every=2, checkpoint=checkpoint
+        first,
+        small_source(),
+        steps=4,
+        tasks=2,
+        validate=lambda _: Judged(scores.pop(0)),
+        every=2,
+        checkpoint=checkpoint,
     )
     for record in records:
         if record.step == 2:
@@ -112,7 +118,9 @@ def test_a_resumed_run_restores_the_best_validated_weights(tmp_path: Path) -> No
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     train(small_learner(), 2, checkpoint=Checkpoint(tmp_path))
     with pytest.raises(BadFile, match="another run: its tasks is 4, here it is 8"):
-        list(meta_train(small_learner(), small_source(), steps=3, tasks=8, checkpoint=Checkpoint(tmp_path), resume=True))
+        list(
+            meta_train(small_learner(), small_source(), steps=3, tasks=8, checkpoint=Checkpoint(tmp_path), resume=True)
+        )
     with pytest.raises(BadFile, match="another run: its learner is MAML, here it is Prototypical"):
         learner = Prototypical(nn.Linear(6, 3))
         list(meta_train(learner, small_source(), steps=3, tasks=4, checkpoint=Checkpoint(tmp_path), resume=True))
@@ -130,7 +138,7 @@ def test_a_damaged_checkpoint_says_so(tmp_path: Path, damage: str) -> None:
     else:
         content = bytearray(b"not a checkpoint")
     checkpoint.last.write_bytes(content)
-    with pytest.raises(BadFile, match="truncated|altered"):
+    with pytest.raises(BadFile, match=r"truncated|altered"):
         train(small_learner(), 3, checkpoint=checkpoint, resume=True)
 
 
@@ -187,7 +195,8 @@ import test_meta_train as t
 from pathlib import Path
 torch.set_num_threads(1)
 learner = t.small_learner()
-records = t.meta_train(learner, t.small_source(), steps=400, tasks=4, checkpoint=t.Checkpoint(Path(sys.argv[1]), every=3), resume=True)
+checkpoint = t.Checkpoint(Path(sys.argv[1]), every=3)
+records = t.meta_train(learner, t.small_source(), steps=400, tasks=4, checkpoint=checkpoint, resume=True)
 for record in records:
     print(record.step, flush=True)
 print(t.fingerprint(learner), flush=True)

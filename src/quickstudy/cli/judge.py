@@ -46,7 +46,13 @@ def task_options(command: Any) -> Any:
 @task_options
 @as_json
 def evaluate_command(
-    bundle: Path, tasks: int, by_shots: str | None, by_steps: str | None, save: Path | None, as_json: bool, **chosen: Any
+    bundle: Path,
+    tasks: int,
+    by_shots: str | None,
+    by_steps: str | None,
+    save: Path | None,
+    as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Judge a BUNDLE on tasks it never saw: mean, 95% interval and protocol.
 
@@ -63,7 +69,9 @@ def evaluate_command(
     for what, curve in (("shots", result.by_shots), ("steps", result.by_steps)):
         lines += [f"  {k} {what}: {value:.4g} ± {ci95:.2g}" for k, (value, ci95) in curve.items()]
     if result.ece is not None:
-        lines.append(f"calibration: off by {result.ece:.1f} points on average; negative log-likelihood {result.nll:.3f} nats")
+        lines.append(
+            f"calibration: off by {result.ece:.1f} points on average; negative log-likelihood {result.nll:.3f} nats"
+        )
     emit(result.to_json(), "\n".join(lines), as_json)
 
 

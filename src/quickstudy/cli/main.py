@@ -37,7 +37,7 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         module = importlib.import_module(f"{__package__}.{COMMANDS[name][0]}")
-        return getattr(module, f"{name}_command")  # type: ignore[no-any-return]
+        return getattr(module, f"{name}_command")
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

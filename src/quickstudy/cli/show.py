@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import click
 
 from .. import registry
@@ -26,7 +28,9 @@ def list_command(what: str | None, as_json: bool) -> None:
     shown = [what] if what else list(KINDS)
     found = {kind: registry.entries(KINDS[kind]) for kind in shown}
     if as_json:
-        plain = {k: [{"name": e.name, "line": e.line, "paper": e.paper} for e in entries] for k, entries in found.items()}
+        plain = {
+            k: [{"name": e.name, "line": e.line, "paper": e.paper} for e in entries] for k, entries in found.items()
+        }
         emit(plain, "", True)
         return
     for kind, entries in found.items():
@@ -53,11 +57,11 @@ def data_show(as_json: bool) -> None:
 
     rows = catalogue()
     if as_json:
-        emit(rows, "", True)
+        emit([dataclasses.asdict(row) for row in rows], "", True)
         return
     table(
         ["name", "what", "licence", "found"],
-        [[r["name"], r["what"], r["licence"], str(r["found"] or f"no: quickstudy data fetch {r['name']}")] for r in rows],
+        [[r.name, r.what, r.licence, str(r.found or f"no: quickstudy data fetch {r.name}")] for r in rows],
     )
 
 

@@ -18,12 +18,18 @@ from .output import Bar, as_json, console, emit, stops_gently
 
 
 @click.command("study")
-@click.option("--source", default="glyphs", show_default=True, help="Where tasks come from; see `quickstudy list sources`.")
+@click.option(
+    "--source", default="glyphs", show_default=True, help="Where tasks come from; see `quickstudy list sources`."
+)
 @click.option("--ways", type=click.IntRange(min=2), default=5, show_default=True, help="Classes a task.")
 @click.option("--shots", type=click.IntRange(min=1), default=1, show_default=True, help="Examples of each class.")
 @click.option("--queries", type=click.IntRange(min=1), default=10, show_default=True, help="Questions a class.")
-@click.option("--time", "seconds", type=click.FloatRange(min=10), default=150.0, show_default=True, help="Seconds for it all.")
-@click.option("--tests", type=click.IntRange(min=2), default=200, show_default=True, help="Tasks to judge on, kept aside.")
+@click.option(
+    "--time", "seconds", type=click.FloatRange(min=10), default=150.0, show_default=True, help="Seconds for it all."
+)
+@click.option(
+    "--tests", type=click.IntRange(min=2), default=200, show_default=True, help="Tasks to judge on, kept aside."
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("study"), show_default=True)
 @as_json

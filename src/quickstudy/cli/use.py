@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -44,10 +45,13 @@ def predict_command(bundle: Path, state: Path, queries: Path, as_json: bool) -> 
     quickstudy predict study/bundle next-task.state study/next-task/queries
     """
     loaded = load_bundle(bundle)
+    learned: Any
     learned, envelope = load_state(state, loaded.learner.State)
     x, names = read_queries(queries, loaded.feature)
     answers = loaded.predict(learned, envelope, x)
-    rows = [{"query": name, "answer": a, "confidence": round(c, 4)} for name, (a, c) in zip(names, answers, strict=True)]
+    rows = [
+        {"query": name, "answer": a, "confidence": round(c, 4)} for name, (a, c) in zip(names, answers, strict=True)
+    ]
     if as_json:
         emit(rows, "", True)
     else:

@@ -22,6 +22,7 @@ from .checkpoint import Checkpoint, load_tensors, optimizer_tensors, restore_mod
 from .schedules import Schedule, constant
 
 Optimizers = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+ADAM: Optimizers = partial(torch.optim.Adam, lr=1e-3)
 
 
 class Scored(Protocol):
@@ -67,7 +68,7 @@ def meta_train(
     *,
     steps: int,
     tasks: int = 1,
-    optimizer: Optimizers = partial(torch.optim.Adam, lr=1e-3),
+    optimizer: Optimizers = ADAM,
     schedule: Schedule | None = None,
     rng: Rng | None = None,
     validate: Callable[[Learner], Scored] | None = None,
@@ -138,7 +139,12 @@ class _Run:
         if learner.meta_gradient == "none" or not parameters:
             raise UserError(f"{type(learner).__name__} has nothing to meta-train; evaluate it as it is.")
         self.learner, self.source, self.tasks, self.rng = learner, source, tasks, rng
-        self.optimizer, self.schedule, self.validate, self.checkpoint = optimizer(parameters), schedule, validate, checkpoint
+        self.optimizer, self.schedule, self.validate, self.checkpoint = (
+            optimizer(parameters),
+            schedule,
+            validate,
+            checkpoint,
+        )
         self.base = [group["lr"] for group in self.optimizer.param_groups]
         self.step = self.saved = 0
         self.seconds = 0.0
@@ -195,7 +201,7 @@ class _Run:
         else:
             cause = "a rate is too high, most likely: lower the inner lr, or the optimizer's"
         raise TrainingStopped(
-            f"Stopped at step {self.step + 1}: {where} ({self.source.name}, {self.source.split}). Likely cause: {cause}."
+            f"Stopped at step {self.step + 1}: {where} ({self.source.name}, {self.source.split}). Likely: {cause}."
             " The weights are those before this step."
         )
 

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: a step number in, a factor on the optimizer's own rate out. Stateless, so a resume is exact."""
+"""Learning-rate schedules: a step number in, a factor on the optimizer's rate out. Stateless: a resume is exact."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Conv4(nn.Module):
         self.features = width if downsample == "stride" else width * (size // 16) ** 2
         self.head = nn.Identity() if outputs is None else nn.Linear(self.features, outputs)
         # On a CPU convolutions run up to twice as fast when the channels of a pixel lie side by side in memory.
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Float[Tensor, "n channels size size"]) -> Float[Tensor, "n outputs"]:
         for conv, norm in zip(self.convs, self.norms, strict=True):
@@ -53,4 +53,4 @@ class Conv4(nn.Module):
             if self.downsample == "pool":
                 x = F.max_pool2d(x, 2)
         x = x.mean((2, 3)) if self.downsample == "stride" else x.flatten(1)
-        return self.head(x)  # type: ignore[no-any-return]
+        return self.head(x)

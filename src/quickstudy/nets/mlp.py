@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -25,11 +26,11 @@ class MLP(nn.Module):
         super().__init__()
         self.inputs, self.outputs, self.hidden = inputs, outputs, tuple(hidden)
         widths = [inputs, *self.hidden, outputs]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.features = outputs
 
     def forward(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n outputs"]:
         x = x.flatten(1)
         for layer in self.layers[:-1]:
             x = F.relu(layer(x))
-        return self.layers[-1](x)  # type: ignore[no-any-return]
+        return self.layers[-1](x)

@@ -8,7 +8,9 @@ from html import escape
 WIDTH = 640
 
 
-def bars(rows: Sequence[tuple[str, float, float, str]], *, unit: str = "%", top: float = 100.0, line: float | None = None) -> str:
+def bars(
+    rows: Sequence[tuple[str, float, float, str]], *, unit: str = "%", top: float = 100.0, line: float | None = None
+) -> str:
     """Horizontal bars with their intervals.
 
     Args:
@@ -28,7 +30,8 @@ def bars(rows: Sequence[tuple[str, float, float, str]], *, unit: str = "%", top:
         parts += [
             f'<text x="{left - 8}" y="{middle + 5}" text-anchor="end">{escape(label)}</text>',
             f'<rect class="{kind}" x="{left}" y="{y}" width="{width:.1f}" height="{each - 8}" rx="3"/>',
-            f'<path class="whisker" d="M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 5}v10M{high:.1f} {middle - 5}v10"/>',
+            f'<path class="whisker" d="M{low:.1f} {middle}H{high:.1f}'
+            f'M{low:.1f} {middle - 5}v10M{high:.1f} {middle - 5}v10"/>',
             f'<text x="{WIDTH - right + 8}" y="{middle + 5}">{value:.1f}{unit} ± {half:.1f}</text>',
         ]
     if line is not None:
@@ -42,7 +45,12 @@ def _spoken(rows: Sequence[tuple[str, float, float, str]], unit: str) -> str:
 
 
 def curves(
-    series: Sequence[tuple[str, Sequence[tuple[float, float, float]], str]], *, xlabel: str, ylabel: str, low: float, high: float
+    series: Sequence[tuple[str, Sequence[tuple[float, float, float]], str]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    low: float,
+    high: float,
 ) -> str:
     """Lines with intervals.
 
@@ -68,7 +76,10 @@ def curves(
     for k in range(5):
         value = low + (high - low) * k / 4
         y = at(least, value)[1]
-        parts.append(f'<path class="grid" d="M{box[0]} {y:.1f}H{box[2]}"/><text x="{box[0] - 8}" y="{y + 5:.1f}" text-anchor="end">{value:.0f}</text>')
+        parts.append(
+            f'<path class="grid" d="M{box[0]} {y:.1f}H{box[2]}"/>'
+            f'<text x="{box[0] - 8}" y="{y + 5:.1f}" text-anchor="end">{value:.0f}</text>'
+        )
     for x in sorted(set(xs)) if len(set(xs)) <= 8 else (least, most):
         parts.append(f'<text x="{at(x, low)[0]:.1f}" y="{box[3] + 20}" text-anchor="middle">{x:,.0f}</text>')
     ends: list[float] = []

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from importlib.resources import files
 from string import Template
 from typing import Any
 
 from .charts import bars, curves
-from .style import PAGE
 
 Plain = Mapping[str, Any]
 
 
-def page(findings: Plain, *, data: Sequence[tuple[str, str]], figures: Sequence[str], commands: Sequence[tuple[str, str]]) -> str:
+def page(
+    findings: Plain, *, data: Sequence[tuple[str, str]], figures: Sequence[str], commands: Sequence[tuple[str, str]]
+) -> str:
     """One self-contained HTML page.
 
     Args:
@@ -24,7 +26,7 @@ def page(findings: Plain, *, data: Sequence[tuple[str, str]], figures: Sequence[
     """
     chosen, baseline = findings["chosen"], findings["baseline"]
     test = findings["test"][chosen]
-    return Template(PAGE).substitute(
+    return Template(files(__package__).joinpath("frame.html").read_text(encoding="utf-8")).substitute(
         title=f"Study of {escape(str(test['protocol']['source']))}",
         sentence=escape(findings["sentence"]),
         verdict=_verdict(findings),
@@ -69,7 +71,12 @@ def _leaderboard(findings: Plain) -> str:
     rows = sorted(findings["leaderboard"], key=lambda row: -row["validation"]["value"])
     chart = bars(
         [
-            (row["name"], row["validation"]["value"], row["validation"]["ci95"], "chosen" if row["role"] == "candidate" else "baseline")
+            (
+                row["name"],
+                row["validation"]["value"],
+                row["validation"]["ci95"],
+                "chosen" if row["role"] == "candidate" else "baseline",
+            )
             for row in rows
         ],
         line=_chance(rows[0]["validation"]),
@@ -87,15 +94,18 @@ def _shots(findings: Plain) -> str:
     if not series:
         return "<p>The classes hold too few examples for a curve.</p>"
     low = min(v - h for _, points, _ in series for _, v, h in points)
-    return curves(series, xlabel="examples of each class", ylabel="right answers, %", low=max(0.0, 10 * (low // 10)), high=100)
+    return curves(
+        series, xlabel="examples of each class", ylabel="right answers, %", low=max(0.0, 10 * (low // 10)), high=100
+    )
 
 
 def _training(findings: Plain) -> str:
     rows = [row for row in findings["leaderboard"] if row["steps"]]
     cells = "".join(
-        f"<tr><td>{escape(row['name'])}</td><td>{row['steps']:,}</td><td>{row['training_seconds']:.0f} s</td></tr>" for row in rows
+        f"<tr><td>{escape(row['name'])}</td><td>{row['steps']:,}</td><td>{row['training_seconds']:.0f} s</td></tr>"
+        for row in rows
     )
-    return f'<table><thead><tr><th>learner</th><th>steps</th><th>time</th></tr></thead><tbody>{cells}</tbody></table>'
+    return f"<table><thead><tr><th>learner</th><th>steps</th><th>time</th></tr></thead><tbody>{cells}</tbody></table>"
 
 
 def _audit(verdict: Plain) -> str:
@@ -103,8 +113,12 @@ def _audit(verdict: Plain) -> str:
     rows = []
     for finding in verdict["findings"]:
         mark, kind = marks[finding["passed"]]
-        rows.append(f'<tr class="{kind}"><td>{mark}</td><td>{escape(finding["name"])}</td><td>{escape(finding["sentence"])}</td></tr>')
-    return f"<p>{escape(verdict['sentence'])}</p><details><summary>All {len(rows)} checks</summary><table>{''.join(rows)}</table></details>"
+        rows.append(
+            f'<tr class="{kind}"><td>{mark}</td><td>{escape(finding["name"])}</td>'
+            f"<td>{escape(finding['sentence'])}</td></tr>"
+        )
+    checks = f"<details><summary>All {len(rows)} checks</summary><table>{''.join(rows)}</table></details>"
+    return f"<p>{escape(verdict['sentence'])}</p>{checks}"
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> str:
@@ -113,8 +127,9 @@ def _facts(facts: Sequence[tuple[str, str]]) -> str:
 
 def _calibration(test: Plain, name: str) -> str:
     return (
-        f"<p>When '{escape(name)}' says it is 90% sure, it should be right nine times in ten. On average its confidence is"
-        f" off by {test['ece']:.1f} points (expected calibration error); negative log-likelihood {test['nll']:.3f} nats.</p>"
+        f"<p>When '{escape(name)}' says it is 90% sure, it should be right nine times in ten. On average its confidence"
+        f" is off by {test['ece']:.1f} points (expected calibration error); negative log-likelihood"
+        f" {test['nll']:.3f} nats.</p>"
     )
 
 
@@ -122,7 +137,7 @@ def _protocol(test: Plain, baseline: str) -> str:
     p = test["protocol"]
     mode = "transductive" if p["transductive"] else "inductive: each query is answered without looking at the others"
     return (
-        f"{p['ways']}-way {p['shots']}-shot, {p['queries']} queries a class, {test['tasks']} test tasks (seed {p['seed']}), {mode}."
-        f" Intervals are 95% (t, over tasks). '{baseline}' was the best baseline on validation tasks; the test tasks were"
-        f" looked at once, after everything had been chosen. Tasks: {test['manifest'][:16]}."
+        f"{p['ways']}-way {p['shots']}-shot, {p['queries']} queries a class, {test['tasks']} test tasks (seed"
+        f" {p['seed']}), {mode}. Intervals are 95% (t, over tasks). '{baseline}' was the best baseline on validation"
+        f" tasks; the test tasks were looked at once, after everything had been chosen. Tasks: {test['manifest'][:16]}."
     )

@@ -37,14 +37,17 @@ def task_figure(task: Task, answers: Tensor, names: Sequence[str], *, queries: i
     rows = []
     for label, name in enumerate(names):
         images = "".join(_image(x, f"example of {name}") for x in task.support.x[task.support.y == label])
-        rows.append(f'<div class="class"><span class="tag">{label + 1}</span>{images}<small>{escape(name)}</small></div>')
+        rows.append(
+            f'<div class="class"><span class="tag">{label + 1}</span>{images}<small>{escape(name)}</small></div>'
+        )
     asked = []
     for x, right, answer in list(zip(task.query.x, task.query.y.tolist(), answers.tolist(), strict=True))[:queries]:
         good = right == answer
         word = f"{answer + 1} ✓" if good else f"{answer + 1} ✗ ({right + 1})"
         spoken = f"query of {names[right]}, answered {names[answer]}"
         asked.append(f'<div class="query {"right" if good else "wrong"}">{_image(x, spoken)}<span>{word}</span></div>')
-    return f'<figure class="task"><div class="support">{"".join(rows)}</div><div class="queries">{"".join(asked)}</div></figure>'
+    taught, questions = "".join(rows), "".join(asked)
+    return f'<figure class="task"><div class="support">{taught}</div><div class="queries">{questions}</div></figure>'
 
 
 def _image(x: Tensor, alt: str) -> str:

@@ -56,7 +56,10 @@ def write_report(folder: Path, findings: Findings, source: Episodes, *, tasks: i
         next_task = _next_task(folder / "next-task", source)
         state = folder / "next-task.state"
         commands = [
-            ("Teach it a new task from one example a class:", f"quickstudy adapt {bundle} {next_task / 'support'} --out {state}"),
+            (
+                "Teach it a new task from one example a class:",
+                f"quickstudy adapt {bundle} {next_task / 'support'} --out {state}",
+            ),
             ("Ask it:", f"quickstudy predict {bundle} {state} {next_task / 'queries'}"),
             *commands,
         ]

@@ -36,7 +36,9 @@ def chosen(net: nn.Module, moves: str) -> tuple[str, ...]:
     elif moves != "all":
         names = [n for n in names if n.startswith(moves)]
     if not names:
-        raise UserError(f"moves='{moves}' leaves no parameter of {type(net).__name__} to move; use 'all', 'head' or a prefix.")
+        raise UserError(
+            f"moves='{moves}' leaves no parameter of {type(net).__name__} to move; use 'all', 'head' or a prefix."
+        )
     return tuple(names)
 
 

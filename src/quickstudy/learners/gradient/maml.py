@@ -84,7 +84,7 @@ class MAML(Learner):
             return criterion(call(self.net, weights, support.x, policy=policy), support)
 
         parameters = dict(self.net.named_parameters())
-        weights = {name: parameters[name] for name in self.names}
+        weights: Weights = {name: parameters[name] for name in self.names}
         steps = self.steps if self.training or self.test_steps is None else self.test_steps
         weights = inner_loop(loss, weights, self.rule, steps=steps, first_order=self.first_order)
         return finish(self.net, weights, support.x, self.policy)

@@ -71,7 +71,7 @@ class Prototypical(Learner):
         assert support.ways is not None
         return Prototypes(*class_sums(embedded, support.y, support.ways, support.mask))
 
-    def predict(self, state: Prototypes, x: Float[Tensor, "q *feature"]) -> Float[Tensor, "q ways"]:
+    def predict(self, state: Prototypes, x: Float[Tensor, q * feature]) -> Float[Tensor, "q ways"]:
         return self.answer(state, call(self.encoder, {}, x, policy="running"))
 
     def answer(self, state: Prototypes, embedded: Float[Tensor, "q d"]) -> Float[Tensor, "q ways"]:
@@ -97,7 +97,7 @@ class Prototypical(Learner):
     def _embed_real(self, x: Tensor, tasks: Task) -> Tensor:
         """Embed all examples at once, leaving out padding, which would enter the statistics of batch norm."""
         if tasks.support.mask is None or tasks.query.mask is None:
-            return self.encoder(x)  # type: ignore[no-any-return]
+            return self.encoder(x)
         real = torch.cat([tasks.support.mask, tasks.query.mask], 1).flatten()
         embedded = self.encoder(x[real])
         return embedded.new_zeros(len(x), embedded.shape[1]).index_put((real,), embedded)
