@@ -37,6 +37,7 @@ How to read the tables:
   its statistics over stands behind it. Figures of the two kinds are not of one protocol.
 - *budget*: `full` is the length that the recipe says; a run that was stopped earlier says where.
 - *published*: the figure of the paper, with its own protocol; a note where there is none to compare with.
+- *diverged*: the share of tasks whose answers were worse than the mean of the support targets, or not finite.
 - *queries* are those of one task. *CPU* is processor time as the benchmark counts it, for all seeds together; *peak* is
   the most memory that the process held.
 """

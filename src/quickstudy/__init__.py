@@ -56,10 +56,9 @@ _FAMILIES = {
         "Pooled": "learners.baseline.pooled",
         "Majority": "learners.baseline.majority",
     },
-    "nets": {"Conv4": "nets.conv4", "MLP": "nets.mlp", "ResNet12": "nets.resnet12"},
 }
 
-_MODULES = {"errors": "errors", "schedules": "loops.schedules"}
+_MODULES = {"errors": "errors", "nets": "nets", "schedules": "loops.schedules"}
 
 __all__ = [*_NAMES, *_FAMILIES, *_MODULES]
 

@@ -1,6 +1,7 @@
 """What `quickstudy` exports, for type checkers and editors (names are imported lazily at run time)."""
 
 from . import errors as errors
+from . import nets as nets
 from .bundle import load_bundle as load_bundle
 from .bundle import save_bundle as save_bundle
 from .contract import check_learner as check_learner
@@ -41,8 +42,3 @@ class baseline:
     from .learners.baseline.nearest import NearestNeighbour as NearestNeighbour
     from .learners.baseline.pooled import Pooled as Pooled
     from .learners.baseline.scratch import FromScratch as FromScratch
-
-class nets:
-    from .nets.conv4 import Conv4 as Conv4
-    from .nets.mlp import MLP as MLP
-    from .nets.resnet12 import ResNet12 as ResNet12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 import warnings
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from ..engine.plan import Plan, choose
 from ..errors import BadFile, TrainingStopped, UserError
 from ..learner import Learner, Loss
-from ..rng import Rng
+from ..rng import Rng, forked
 from ..task import Task, batch_size, take
 from ..tasks.source import TaskSource
 from .checkpoint import Checkpoint, load_tensors, optimizer_tensors, restore_module, restore_optimizer, save_tensors
@@ -282,7 +283,10 @@ def backward(learner: Learner, tasks: Task, plan: Plan, rng: Rng) -> Loss:
     chunk = count if learner.joint else plan.chunk
     parts = []
     for start in range(0, count, chunk):
-        loss = learner.loss(take(tasks, slice(start, start + chunk)), rng=rng.at(start))
+        key = rng.at(start)
+        # Dropout reads the global generator; where the engine does not map over tasks it is keyed here.
+        with forked(key) if learner.joint else contextlib.nullcontext():
+            loss = learner.loss(take(tasks, slice(start, start + chunk)), rng=key)
         if not bool(torch.isfinite(loss.objective).all()):
             parts.append(Loss(loss.objective.detach(), loss.metric))
             break

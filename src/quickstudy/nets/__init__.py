@@ -1,1 +1,5 @@
 """Networks that the literature uses; a learner takes any `nn.Module` in their place."""
+
+from .conv4 import Conv4 as Conv4
+from .mlp import MLP as MLP
+from .resnet12 import ResNet12 as ResNet12
