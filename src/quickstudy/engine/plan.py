@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+import torch
 from torch import nn
 
 from ..task import Task
 
 FEW_IMAGES = 20  # measured on 28x28 images and Conv-4, 2 cores: vectorised wins by 1.7 at 10 images, loses at 80
+IMAGES_AT_ONCE = 320  # more activations than these leave the caches, and cost more than the calls they save
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +45,11 @@ def choose(learner: nn.Module, tasks: Task) -> Plan:
         return Plan("loop", 1, f"{type(recurrent).__name__} cannot be vectorised over tasks")
     on_cpu = tasks.support.x.device.type == "cpu"
     if on_cpu and any(isinstance(m, nn.modules.conv._ConvNd) for m in learner.modules()):
-        images = tasks.support.y.shape[1] + tasks.query.y.shape[1]
-        if images > FEW_IMAGES:
-            return Plan("loop", 1, f"convolutions over {images} images a task run faster on a CPU one task at a time")
-        return Plan("vmap", 32, f"with {images} images a task the overhead of a call outweighs its arithmetic")
+        # Without a graph the queries are one forward pass, while adapting may take many.
+        support, queries = tasks.support.y.shape[1], tasks.query.y.shape[1]
+        adapting = support + (queries if torch.is_grad_enabled() else 0)
+        if adapting > FEW_IMAGES:
+            return Plan("loop", 1, f"convolutions over {adapting} images a task run faster on a CPU one task at a time")
+        chunk = max(1, IMAGES_AT_ONCE // (support + queries))
+        return Plan("vmap", chunk, f"with {adapting} images a task the overhead of a call outweighs its arithmetic")
     return Plan("vmap", 64, "dense layers run fastest over many tasks at once")

@@ -83,12 +83,7 @@ def glyphs(*, size: int = 28, drawers: int = 20, seed: int = 0, cache: bool = Tr
     if size < 8 or drawers < 1 or seed < 0:
         raise BadExamples(f"Glyphs need size >= 8, drawers >= 1 and seed >= 0; got {size}, {drawers} and {seed}.")
     path = _cache_file(size, drawers, seed) if cache else None
-    made = _stored(path, size, drawers) if path else None
-    if made is None:
-        made = _characters(), _drawn(_characters(), size, drawers, seed)
-        if path:
-            _store(path, *made)
-    codes, pictures = made
+    codes, pictures = (path and _stored(path, size, drawers)) or _made(path, size, drawers, seed)
     homes = [home for code in codes if (home := _home(code))]
     return Pool(
         name="glyphs",
@@ -212,9 +207,14 @@ def _stored(path: Path, size: int, drawers: int) -> tuple[tuple[int, ...], Tenso
     return tuple(codes.tolist()), torch.from_numpy(pictures)
 
 
-def _store(path: Path, codes: tuple[int, ...], pictures: Tensor) -> None:
-    content = io.BytesIO()
-    np.savez(content, codes=np.array(codes), pictures=pictures.numpy())
-    # A folder that cannot be written to costs time at the next call, and nothing else.
-    with contextlib.suppress(OSError, QuickstudyError):
-        write_atomically(path, content.getvalue())
+def _made(path: Path | None, size: int, drawers: int, seed: int) -> tuple[tuple[int, ...], Tensor]:
+    """The codes and pictures, drawn, and kept at `path` if there is one."""
+    codes = _characters()
+    pictures = _drawn(codes, size, drawers, seed)
+    if path:
+        content = io.BytesIO()
+        np.savez(content, codes=np.array(codes), pictures=pictures.numpy())
+        # A folder that cannot be written to costs time at the next call, and nothing else.
+        with contextlib.suppress(OSError, QuickstudyError):
+            write_atomically(path, content.getvalue())
+    return codes, pictures
