@@ -217,8 +217,9 @@ def test_the_real_pool_is_the_published_one(real: Path) -> None:
 
 @pytest.mark.data
 def test_the_real_splits_have_the_published_sizes(real: Path) -> None:
-    counts = {"vinyals": [1028, 172, 423], "alphabets": [792, 172, 659], "lake": [854, 110, 659]}
-    shared = {"vinyals": {"Gurmukhi"}, "alphabets": set(), "lake": set()}
+    counts = {"vinyals": [1028, 172, 423], "vinyals-1200": [1200, 0, 423], "alphabets": [792, 172, 659]}
+    counts["lake"] = [854, 110, 659]
+    shared = {"vinyals": {"Gurmukhi"}, "vinyals-1200": {"Gurmukhi"}, "alphabets": set(), "lake": set()}
     for split, expected in counts.items():
         pool = omniglot(split, rotations=False)  # type: ignore[arg-type]
         assert [len(pool.members(side)) for side in SPLITS] == expected

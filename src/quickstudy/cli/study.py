@@ -10,7 +10,7 @@ import click
 
 from ..engine.memory import keep_freed_memory
 from ..errors import UserError
-from ..registry import build_source
+from ..registry import build_source, find
 from ..report.write import write_report
 from ..study import Study
 from ..tasks.episodes import Episodes
@@ -47,10 +47,10 @@ def study_command(
     began = time.perf_counter()
     keep_freed_memory()
     where = console(as_json)
-    with where.status("Making the tasks ..."):
-        tasks = build_source({"name": source, "ways": ways, "shots": shots, "queries": queries, "seed": seed})
-    if not isinstance(tasks, Episodes):
+    if isinstance(find("source", source).load(), type):
         raise UserError(f"'{source}' is not a set of labelled examples; a study takes glyphs or omniglot.")
+    with where.status("Making the tasks ..."):
+        tasks: Episodes = build_source({"name": source, "ways": ways, "shots": shots, "queries": queries, "seed": seed})
     study = Study(tasks, out=out, seconds=seconds, tests=tests, seed=seed, spent=time.perf_counter() - began)
     with stops_gently() as asked, Bar(where, 1.0, "study") as bar:
         for event in study.run():

@@ -19,7 +19,7 @@ def bars(
         top: value of a full bar.
         line: a value to mark, such as chance.
     """
-    left, right, each = 190, 90, 30
+    left, right, each = 190, 120, 30
     span = WIDTH - left - right
     height = each * len(rows) + 8
     parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(_spoken(rows, unit))}">']

@@ -25,23 +25,27 @@ from .source import TaskSource
 DRAWERS = 20
 SIDE = 105  # pixels of a side of the original drawings
 HELD_OUT = 8  # the split 'lake' keeps every eighth character of a background alphabet for validation
-SPLITS = ("vinyals", "alphabets", "lake")
+PARTITIONS = ("vinyals", "vinyals-1200", "alphabets", "lake")
 _MEMBER = re.compile(r"images_(background|evaluation)/([^/]+/character\d\d)/\d+_(\d\d)\.png")
 
 
 def omniglot(
-    split: Literal["vinyals", "alphabets", "lake"] = "vinyals", *, rotations: bool = True, size: int = 28
+    partition: Literal["vinyals", "vinyals-1200", "alphabets", "lake"] = "vinyals",
+    *,
+    rotations: bool = True,
+    size: int = 28,
 ) -> Pool:
     """Omniglot as a pool: class i is rows 20i to 20i + 19, its group is its alphabet, ink is 255.
 
     Unlike `glyphs` it was drawn by people and has to be fetched.
 
     Args:
-        split: 'vinyals' is the one of the literature: 1,028, 172 and 423 characters, where training and test share one
-            alphabet (Gurmukhi). 'alphabets' shares none: 25 background alphabets to train (792 characters), the 5 that
-            'vinyals' validates on too (172), and the 20 evaluation alphabets to test (659). 'lake' is the task of Lake
-            et al.: all 30 background alphabets to train (854 characters), but every eighth character of each to
-            validate (110), and the 20 evaluation alphabets to test.
+        partition: 'vinyals' is the one of the literature: 1,028, 172 and 423 characters, where training and test share
+            one alphabet (Gurmukhi). 'vinyals-1200' trains on its 1,200 training and validation characters together, as
+            the published prototypical networks do, and leaves nothing to validate on. 'alphabets' shares none: 25
+            background alphabets to train (792 characters), the 5 that 'vinyals' validates on too (172), and the 20
+            evaluation alphabets to test (659). 'lake' is the task of Lake et al.: all 30 background alphabets to train
+            (854 characters), but every eighth character of each to validate (110), and the 20 evaluation alphabets.
         rotations: each class four times, turned by 0, 90, 180 and 270 degrees, after splitting.
         size: pixels of a side, 8 to 105; each is the mean of the original pixels in its area.
 
@@ -51,15 +55,15 @@ def omniglot(
     Raises:
         MissingData: it is not on this machine; the message says how to get it.
         BadFile: the file is damaged, or is not Omniglot.
-        UnknownName: no such split.
+        UnknownName: no such partition.
 
-    Source: the split 'vinyals' as in github.com/jakesnell/prototypical-networks (MIT).
+    Source: the partition 'vinyals' as in github.com/jakesnell/prototypical-networks (MIT).
 
     >>> omniglot("alphabets").name  # doctest: +SKIP
     'omniglot+rotations'
     """
-    if split not in SPLITS:
-        raise UnknownName.among("split of omniglot", split, SPLITS)
+    if partition not in PARTITIONS:
+        raise UnknownName.among("partition of omniglot", partition, PARTITIONS)
     images, names, sets = _read(size)
     pool = Pool(
         name="omniglot",
@@ -67,7 +71,7 @@ def omniglot(
         y=torch.arange(len(names)).repeat_interleave(DRAWERS),
         classes=names,
         groups=tuple(name.split("/")[0] for name in names),
-        split=tuple(_side(split, name, evaluation) for name, evaluation in zip(names, sets, strict=True)),
+        split=tuple(_side(partition, name, evaluation) for name, evaluation in zip(names, sets, strict=True)),
     )
     return pool.rotated() if rotations else pool
 
@@ -77,7 +81,7 @@ class LakeRuns(TaskSource):
 
     Unlike episodes they are fixed: a seed changes nothing, there are 20, and all are test tasks. Support and query of a
     run are two drawers of one evaluation alphabet, so train on `omniglot("lake")` or `omniglot("alphabets")`: the
-    split 'vinyals' trains on four of the ten alphabets asked for here, and would flatter a learner.
+    partition 'vinyals' trains on four of the ten alphabets asked for here, and would flatter a learner.
 
     Args:
         size: pixels of a side of the images.
@@ -224,20 +228,20 @@ def _read(size: int) -> tuple[np.ndarray, tuple[str, ...], list[bool]]:
     return images, tuple(arrays["class_name"].tolist()), arrays["class_set"].astype(bool).tolist()
 
 
-def _side(split: str, name: str, evaluation: bool) -> str:
-    """Which side of a split a class is on: by its name, so that the order of rows does not matter."""
+def _side(partition: str, name: str, evaluation: bool) -> str:
+    """Which split a class belongs to: by its name, so that the order of rows does not matter."""
     alphabet, _, digits = name.rpartition("/character")
     number = int(digits) if digits.isdecimal() else 0
     vinyals = _package_file("omniglot_vinyals.json")
-    if split == "vinyals":
+    if partition.startswith("vinyals"):
         for side in ("train", "validation", "test"):
             first, last = vinyals[side].get(alphabet, (1, 0))
             if first <= number <= last:
-                return side
+                return "train" if side == "validation" and partition == "vinyals-1200" else side
         raise BadFile(f"Omniglot has no character '{name}', but the file here does; delete it and fetch it again.")
     if evaluation:
         return "test"
-    if split == "alphabets":
+    if partition == "alphabets":
         return "validation" if alphabet in vinyals["validation"] else "train"
     return "validation" if number % HELD_OUT == 0 else "train"
 
