@@ -49,7 +49,7 @@ def record(work: str, learner: str, result: Result, **more: Any) -> dict[str, An
         **extra,
         "split": result.protocol["split"],
         "tasks": result.tasks - result.left_out,
-        "queries": result.protocol["queries_per_task"],
+        "queries": round(result.protocol["queries_per_task"]),
         "interval": "95% t over tasks",
         "seeds": 1,
         "transductive": result.protocol["transductive"],

@@ -164,7 +164,9 @@ def test_ctrl_c_saves_and_exits_130_and_resume_ends_as_if_nothing_had_been(tmp_p
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", "from quickstudy.cli.main import run; run()", "train", str(recipe), "--tests", "0"]
     command += ["--out", str(tmp_path / "run"), "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
         last, patience = tmp_path / "run" / "last.safetensors", time.monotonic() + 60
         while not last.exists() and time.monotonic() < patience:
             time.sleep(0.05)

@@ -61,7 +61,9 @@ def test_a_study_chooses_judges_audits_and_leaves_a_folder(tmp_path: Path) -> No
 
 
 def test_it_says_plainly_when_a_baseline_wins_and_saves_the_baseline(tmp_path: Path) -> None:
-    worse = Entry("anil", "candidate", {"name": "anil", "net": {**MLP, "outputs": 3}, "lr": 1e-9}, 0.1, says="hardly moves")
+    worse = Entry(
+        "anil", "candidate", {"name": "anil", "net": {**MLP, "outputs": 3}, "lr": 1e-9}, 0.1, says="hardly moves"
+    )
     job = study(tmp_path, noise=0.0, entries=[NEAREST, worse])
     for _ in job.run():
         pass
