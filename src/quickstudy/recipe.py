@@ -125,7 +125,7 @@ class Recipe:
         """
         path = Path(path)
         if not path.is_file():
-            raise BadFile(f"There is no recipe at {path}; `quickstudy list recipes` shows where the shipped ones are.")
+            raise BadFile(f"There is no recipe at {path}; those that come with quickstudy are in its folder recipes/.")
         try:
             return cls.parse(path.read_text(encoding="utf-8"), where=str(path))
         except UnicodeDecodeError as error:

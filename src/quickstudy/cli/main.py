@@ -22,7 +22,7 @@ COMMANDS = {
     "audit": ("judge", "Look for leaks in a bundle and its tasks."),
     "adapt": ("use", "Learn a new task from a few examples: support in, a state file out."),
     "predict": ("use", "Answer questions with a state."),
-    "list": ("show", "What there is: learners, task sources, nets, recipes."),
+    "list": ("show", "What there is: learners, task sources, nets."),
     "data": ("show", "Data sets: what is here; fetch NAME; verify."),
 }
 
