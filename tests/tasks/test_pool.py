@@ -124,3 +124,17 @@ def test_rotations_share_a_number_with_what_they_were_turned_from() -> None:
     x, y = torch.zeros(2, 4, 4), torch.tensor([0, 1])
     once = Pool("p", x, y, ("a", "b"), ("a", "b"), ("train", "train"), origin=torch.tensor([7, 7]))
     assert once.rotated().origin.tolist() == [7] * 8  # type: ignore[union-attr]
+
+
+def test_labels_without_a_group_are_named() -> None:
+    with pytest.raises(BadExamples, match="1 labels have no group, 'b' among them"):
+        Pool.of(torch.zeros(2, 1), ["a", "b"], groups={"a": "letters"})
+
+
+def test_copies_of_one_drawing_stay_on_one_side() -> None:
+    turned = Pool.of(torch.zeros(4, 1, 2, 2), ["a", "b", "c", "d"]).rotated()
+    with pytest.raises(OverlappingSplits, match="share drawings"):
+        turned.resplit((2, 1, 1), by="class")
+    assert set(turned.resplit((2, 1, 1)).split) == {"train", "validation", "test"}
+    with pytest.raises(BadExamples, match=r"Only square images can be turned; 'examples' holds \(1, 2, 3\)"):
+        Pool.of(torch.zeros(1, 1, 2, 3), ["a"]).rotated()

@@ -11,6 +11,7 @@ from ..engine.memory import keep_freed_memory
 from ..evaluation.evaluate import evaluate
 from ..evaluation.result import Result
 from ..learner import Learner
+from ..learners.standardised import Standardised
 from ..loops.checkpoint import Checkpoint
 from ..loops.meta_train import meta_train
 from ..recipe import Recipe
@@ -50,6 +51,8 @@ def train_command(
     folder = out or Path("runs") / recipe.stem
     keep_freed_memory()
     learner, source = plan.make_learner(), plan.make_source()
+    if isinstance(learner, Standardised):
+        learner.fit_scale(source)
     judged = plan.validation.of(source, "validation")
 
     def validate(learner: Learner) -> Result:

@@ -69,7 +69,8 @@ def compare(a: Result, b: Result, *, names: tuple[str, str] = ("A", "B")) -> Com
 def _check_same_tasks(a: Result, b: Result) -> None:
     if a.metric != b.metric:
         raise UserError(f"One result is in {a.metric}, the other in {b.metric}; compare results of one kind of task.")
-    if a.manifest == b.manifest:
+    # A manifest numbers rows of a pool, so it says everything only within one source.
+    if a.manifest == b.manifest and a.protocol.get("source") == b.protocol.get("source"):
         return
     keys = sorted(k for k in a.protocol.keys() | b.protocol.keys() if k not in {"transductive", "batch_statistics"})
     unlike = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 Weights = dict[str, Tensor]
 
 
+@runtime_checkable
 class Rule(Protocol):
     """How gradients move weights. Both functions are pure, so a rule can be mapped over tasks and differentiated."""
 

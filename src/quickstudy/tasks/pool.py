@@ -91,6 +91,9 @@ class Pool:
             raise BadExamples(f"The label of row {row} is missing (NaN or None); leave such rows out.")
         kinds = sorted(set(values), key=lambda v: (str(type(v)), v))
         number = {v: i for i, v in enumerate(kinds)}
+        homeless = [v for v in kinds if groups is not None and v not in groups]
+        if homeless:
+            raise BadExamples(f"{len(homeless)} labels have no group, '{homeless[0]}' among them; name one for each.")
         return cls(
             name=name,
             x=rows,
@@ -115,10 +118,15 @@ class Pool:
         """The same examples with classes dealt anew to train, validation and test; whole groups unless by='class'.
 
         Raises:
-            OverlappingSplits: too few groups to give each wanted split one of its own.
+            OverlappingSplits: too few groups to give each wanted split one of its own, or classes that share drawings.
         """
         if by not in ("group", "class"):
             raise UnknownName.among("way to split by", by, ("group", "class"))
+        if by == "class" and self.origin is not None:
+            raise OverlappingSplits(
+                f"The classes of '{self.name}' share drawings (rotations), so splitting by class would put copies of one"
+                " on two sides; split first and rotate then, or use by='group'."
+            )
         keys = self.groups if by == "group" else self.classes
         names = sorted(set(keys))
         order = np.random.default_rng(seed).permutation(len(names))
@@ -143,7 +151,12 @@ class Pool:
 
         The split of a class goes to its rotations, so a turned test class is never met in training
         (the published Omniglot protocols; rotating before splitting is a leak).
+
+        Raises:
+            BadExamples: the examples are not square images.
         """
+        if self.x.dim() < 3 or self.x.shape[-1] != self.x.shape[-2]:
+            raise BadExamples(f"Only square images can be turned; '{self.name}' holds {tuple(self.x.shape[1:])}.")
         c = len(self.classes)
         return Pool(
             name=f"{self.name}+rotations",
