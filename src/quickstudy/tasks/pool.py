@@ -124,8 +124,8 @@ class Pool:
             raise UnknownName.among("way to split by", by, ("group", "class"))
         if by == "class" and self.origin is not None:
             raise OverlappingSplits(
-                f"The classes of '{self.name}' share drawings (rotations), so splitting by class would put copies of one"
-                " on two sides; split first and rotate then, or use by='group'."
+                f"The classes of '{self.name}' share drawings (rotations), so splitting by class would put copies"
+                " of one on two sides; split first and rotate then, or use by='group'."
             )
         keys = self.groups if by == "group" else self.classes
         names = sorted(set(keys))

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from ...errors import BadExamples, UserError
 from ...functional.inner_loop import Weights, inner_loop
 from ...functional.prototypes import class_sums
-from ...learner import Learner, Loss, criterion
+from ...learner import Loss, criterion
 from ...pytree import pytree
 from ...rng import Rng
 from ...task import Examples, Task, batch_size, take, trim
 from ..gradient.rules import fixed_rule
 from .frozen import features as frozen
+from .steps import StepsInAdapting
 
 
 @pytree
@@ -31,7 +32,7 @@ class CosineHead:
     seen: Tensor
 
 
-class FineTuned(Learner):
+class FineTuned(StepsInAdapting):
     """A cosine classifier over all training classes; for a new task, a new one on the frozen encoder.
 
     Unlike prototypical networks it is trained without episodes, and a head is fine-tuned rather than averaged. The head
@@ -81,15 +82,6 @@ class FineTuned(Learner):
         self.steps, self.lr, self.rule = steps, lr, rule
         self.descent = fixed_rule(rule, lr)
         self.head = nn.Parameter(nn.init.kaiming_uniform_(torch.empty(classes, length), a=5**0.5))
-
-    @property
-    def test_steps(self) -> int:
-        """The steps, under the name by which an evaluation sets them: there are none in training."""
-        return self.steps
-
-    @test_steps.setter
-    def test_steps(self, steps: int) -> None:
-        self.steps = steps
 
     @torch.no_grad()
     def adapt(self, support: Examples, description: Tensor | None = None, *, rng: Rng | None = None) -> CosineHead:

@@ -7,14 +7,15 @@ from torch import Tensor, nn
 
 from ...functional.batch_norm import call
 from ...functional.inner_loop import Weights, inner_loop
-from ...learner import Learner, Loss, criterion, metric
+from ...learner import Loss, criterion, metric
 from ...rng import Rng
 from ...task import Examples, Task, batch_size, take, trim
 from ..gradient.fast_weights import FastWeights, answer
 from ..gradient.rules import fixed_rule
+from .steps import StepsInAdapting
 
 
-class Pooled(Learner):
+class Pooled(StepsInAdapting):
     """A network trained on the examples of all tasks together; it may be fine-tuned on the support set.
 
     Unlike MAML it is trained without a thought of the fine-tuning. Where inputs do not tell tasks apart it learns their
@@ -43,15 +44,6 @@ class Pooled(Learner):
         super().__init__()
         self.net, self.steps, self.lr, self.rule = net, steps, lr, rule
         self.descent = fixed_rule(rule, lr)
-
-    @property
-    def test_steps(self) -> int:
-        """The steps, under the name by which an evaluation sets them: there are none in training."""
-        return self.steps
-
-    @test_steps.setter
-    def test_steps(self, steps: int) -> None:
-        self.steps = steps
 
     @torch.no_grad()
     def adapt(self, support: Examples, description: Tensor | None = None, *, rng: Rng | None = None) -> FastWeights:

@@ -8,16 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import UserError
-from ...functional.batch_norm import call
 from ...functional.inner_loop import Weights, inner_loop
-from ...learner import Learner, criterion
 from ...rng import Rng, forked
 from ...task import Examples
-from ..gradient.fast_weights import FastWeights, answer, check_policy, finish
+from ..gradient.fast_weights import FastWeights, MovesWeights, check_policy, finish
 from ..gradient.rules import fixed_rule
+from .steps import StepsInAdapting
 
 
-class FromScratch(Learner):
+class FromScratch(StepsInAdapting, MovesWeights):
     """Gradient descent on the support set from a fresh initialisation, drawn once and the same for all tasks.
 
     Unlike MAML and Reptile its beginning has met no task; what they gain over it is what meta-training is worth.
@@ -40,10 +39,7 @@ class FromScratch(Learner):
     2.0
     """
 
-    State = FastWeights
-    kinds = ("classification", "regression")
     meta_gradient = "none"
-    iterative = True
 
     def __init__(
         self,
@@ -61,39 +57,12 @@ class FromScratch(Learner):
         self.descent = fixed_rule(rule, lr)
         check_policy(net, statistics)
 
-    @property
-    def policy(self) -> str:
-        """What batch norm uses; 'none' for a net without it."""
-        return check_policy(self.net, self.statistics)
-
-    @property
-    def transductive(self) -> bool:
-        return self.policy == "batch"
-
-    @property
-    def test_steps(self) -> int:
-        """The steps, under the name by which an evaluation sets them: there are none in training."""
-        return self.steps
-
-    @test_steps.setter
-    def test_steps(self, steps: int) -> None:
-        self.steps = steps
-
     @torch.no_grad()
     def adapt(self, support: Examples, description: Tensor | None = None, *, rng: Rng | None = None) -> FastWeights:
         del description, rng
-
-        def loss(weights: Weights, step: int) -> Tensor:
-            del step
-            policy = "batch" if self.policy == "support" else self.policy
-            return criterion(call(self.net, weights, support.x, policy=policy), support)
-
         weights: Weights = dict(self.net.named_parameters())
-        weights = inner_loop(loss, weights, self.descent, steps=self.steps)
+        weights = inner_loop(lambda w, step: self.loss_on(support, w), weights, self.descent, steps=self.steps)
         return finish(self.net, weights, support.x, self.policy)
-
-    def predict(self, state: FastWeights, x: Tensor) -> Tensor:
-        return answer(self.net, state, x, self.policy)
 
 
 def fresh(net: nn.Module, rng: Rng) -> nn.Module:

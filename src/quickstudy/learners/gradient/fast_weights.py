@@ -7,7 +7,9 @@ from torch import Tensor, nn
 from ...errors import UnknownName, UserError
 from ...functional.batch_norm import POLICIES, Statistics, call, has_batch_norm
 from ...functional.inner_loop import Weights
+from ...learner import Learner, criterion
 from ...pytree import pytree
+from ...task import Examples
 
 
 @pytree
@@ -61,3 +63,36 @@ def finish(net: nn.Module, weights: Weights, x: Tensor, policy: str) -> FastWeig
 def answer(net: nn.Module, state: FastWeights, x: Tensor, policy: str) -> Tensor:
     """The net's answer to queries `x` in a given state."""
     return call(net, state.weights, x, statistics=state.statistics or None, policy=policy)
+
+
+class MovesWeights(Learner):
+    """What learners share that adapt by moving weights of a net: its loss, its answers, the policy of its norms.
+
+    Attributes:
+        net: any module.
+        statistics: the policy that was asked for, one of `functional.batch_norm.POLICIES`.
+    """
+
+    State = FastWeights
+    kinds = ("classification", "regression")
+    iterative = True
+
+    net: nn.Module
+    statistics: str
+
+    @property
+    def policy(self) -> str:
+        """What batch norm uses; 'none' for a net without it."""
+        return check_policy(self.net, self.statistics)
+
+    @property
+    def transductive(self) -> bool:
+        return self.policy == "batch"
+
+    def loss_on(self, examples: Examples, weights: Weights) -> Tensor:
+        """The loss on examples of one task, which normalise each other while they are learned from: ()."""
+        policy = "batch" if self.policy == "support" else self.policy
+        return criterion(call(self.net, weights, examples.x, policy=policy), examples)
+
+    def predict(self, state: FastWeights, x: Tensor) -> Tensor:
+        return answer(self.net, state, x, self.policy)

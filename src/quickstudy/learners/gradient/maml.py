@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ...functional.batch_norm import call
 from ...functional.inner_loop import Weights, inner_loop
-from ...learner import Learner, criterion
 from ...rng import Rng
 from ...task import Examples
-from .fast_weights import FastWeights, answer, check_policy, chosen, finish
+from .fast_weights import FastWeights, MovesWeights, check_policy, chosen, finish
 from .rules import SGD
 
 
-class MAML(Learner):
+class MAML(MovesWeights):
     """Learn where gradient descent should begin, by differentiating through it.
 
     Unlike Reptile it looks ahead: the outer gradient is that of the query loss after the inner steps, exactly, or with
@@ -42,10 +40,6 @@ class MAML(Learner):
     ['bias', 'weight']
     """
 
-    State = FastWeights
-    kinds = ("classification", "regression")
-    iterative = True
-
     def __init__(
         self,
         net: nn.Module,
@@ -66,28 +60,12 @@ class MAML(Learner):
         self.meta_gradient = "surrogate" if first_order else "exact"
         check_policy(net, statistics)
 
-    @property
-    def policy(self) -> str:
-        """What batch norm uses; 'none' for a net without it."""
-        return check_policy(self.net, self.statistics)
-
-    @property
-    def transductive(self) -> bool:
-        return self.policy == "batch"
-
     def adapt(self, support: Examples, description: Tensor | None = None, *, rng: Rng | None = None) -> FastWeights:
         del description, rng
-
-        def loss(weights: Weights, step: int) -> Tensor:
-            del step
-            policy = "batch" if self.policy == "support" else self.policy
-            return criterion(call(self.net, weights, support.x, policy=policy), support)
-
         parameters = dict(self.net.named_parameters())
         weights: Weights = {name: parameters[name] for name in self.names}
         steps = self.steps if self.training or self.test_steps is None else self.test_steps
-        weights = inner_loop(loss, weights, self.rule, steps=steps, first_order=self.first_order)
+        weights = inner_loop(
+            lambda w, step: self.loss_on(support, w), weights, self.rule, steps=steps, first_order=self.first_order
+        )
         return finish(self.net, weights, support.x, self.policy)
-
-    def predict(self, state: FastWeights, x: Tensor) -> Tensor:
-        return answer(self.net, state, x, self.policy)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ...functional.batch_norm import call
 from ...functional.inner_loop import Weights, inner_loop
-from ...learner import Learner, criterion, metric
+from ...learner import metric
 from ...rng import Rng
 from ...task import Examples, Task
-from .fast_weights import FastWeights, answer, check_policy, finish
+from .fast_weights import FastWeights, MovesWeights, check_policy, finish
 from .rules import Adam
 
 
-class Reptile(Learner):
+class Reptile(MovesWeights):
     """Learn where gradient descent should begin, without differentiating through it.
 
     Unlike MAML it never looks at a query loss: in training it adapts to all examples of a task, and the outer gradient
@@ -34,11 +33,8 @@ class Reptile(Learner):
     >>> state = learner.adapt(Examples(torch.ones(4, 1), 2 * torch.ones(4, 1)))
     """
 
-    State = FastWeights
-    kinds = ("classification", "regression")
     meta_gradient = "surrogate"
     order_sensitive = True  # mini-batches are taken from the support set as it comes
-    iterative = True
 
     def __init__(
         self,
@@ -57,15 +53,6 @@ class Reptile(Learner):
         self.rule = Adam(lr, betas=(0.0, 0.999))
         check_policy(net, statistics)
 
-    @property
-    def policy(self) -> str:
-        """What batch norm uses; 'none' for a net without it."""
-        return check_policy(self.net, self.statistics)
-
-    @property
-    def transductive(self) -> bool:
-        return self.policy == "batch"
-
     def adapt(self, support: Examples, description: Tensor | None = None, *, rng: Rng | None = None) -> FastWeights:
         del description, rng
         steps = self.steps if self.training or self.test_steps is None else self.test_steps
@@ -78,15 +65,10 @@ class Reptile(Learner):
         def loss(weights: Weights, step: int) -> Tensor:
             # Examples arrive in random order, so walking through them in turn is a fair draw, and needs no generator.
             rows = torch.arange(step * size, (step + 1) * size, device=examples.y.device) % len(examples)
-            part = examples.select(rows)
-            policy = "batch" if self.policy == "support" else self.policy
-            return criterion(call(self.net, weights, part.x, policy=policy), part)
+            return self.loss_on(examples.select(rows), weights)
 
         weights = inner_loop(loss, dict(self.net.named_parameters()), self.rule, steps=steps)
         return finish(self.net, weights, examples.x, self.policy)
-
-    def predict(self, state: FastWeights, x: Tensor) -> Tensor:
-        return answer(self.net, state, x, self.policy)
 
     def task_loss(self, task: Task, rng: Rng | None = None) -> tuple[Tensor, Tensor]:
         """Half the squared way that the weights went, whose gradient is the way back; metric of the task's queries."""
