@@ -16,18 +16,18 @@ from quickstudy.study import Entry, Study
 from quickstudy.tasks.episodes import Episodes
 from quickstudy.tasks.pool import Pool
 
-MLP = {"name": "mlp", "inputs": 64, "outputs": 8}
+MLP = {"name": "mlp", "inputs": 64, "outputs": 8, "hidden": []}
 NEAREST = Entry("nearest", "baseline", {"name": "nearest"}, says="the most similar example")
 CANDIDATE = Entry("prototypical", "candidate", {"name": "prototypical", "encoder": MLP}, 0.5, says="a trained net")
 
 
 def pictures(noise: float) -> Pool:
-    """Classes told apart by 4 of 64 pixels; the others only disturb those who cannot learn what matters."""
+    """Classes told apart by 8 of 64 pixels; the others only disturb those who cannot learn what matters."""
     generator = torch.Generator().manual_seed(0)
-    x = noise * torch.rand(40, 12, 64, generator=generator)
-    x[:, :, :4] = torch.rand(40, 1, 4, generator=generator)
-    names = [f"c{i:02d}" for i in range(40) for _ in range(12)]
-    split = {f"c{i:02d}": ("train", "train", "validation", "test")[i % 4] for i in range(40)}
+    x = noise * torch.rand(240, 8, 64, generator=generator)
+    x[:, :, :8] = torch.rand(240, 1, 8, generator=generator)
+    names = [f"c{i:03d}" for i in range(240) for _ in range(8)]
+    split = {f"c{i:03d}": ("train", "train", "validation", "test")[i % 4] for i in range(240)}
     return Pool.of(_image(x), names, split=split, name="pictures")
 
 

@@ -6,47 +6,23 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from .bundle import save_bundle
-from .errors import TrainingStopped, UserError
-from .evaluation.audit import Audit, audit
-from .evaluation.compare import Comparison, compare
-from .evaluation.evaluate import evaluate
-from .evaluation.result import Result
-from .learner import Learner
-from .loops.meta_train import Record, meta_train
-from .loops.schedules import cosine
-from .registry import build
-from .rng import Rng, forked
-from .tasks.episodes import Episodes
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """A learner that takes part.
-
-    Args:
-        name: as in the registry.
-        role: 'candidate' or 'baseline'.
-        learner: table for the registry; '$encoder' stands for the network pre-trained on all training classes.
-        share: of the time for training; 0 for what needs none.
-        options: how its training episodes differ from those it is judged on.
-        tasks: tasks a step.
-        says: what it does, in a layman's words.
-    """
-
-    name: str
-    role: str
-    learner: dict[str, Any]
-    share: float = 0.0
-    options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    tasks: int = 1
-    lr: float = 1e-3
-    says: str = ""
+from ..bundle import save_bundle
+from ..errors import TrainingStopped, UserError
+from ..evaluation.audit import audit
+from ..evaluation.compare import compare
+from ..evaluation.evaluate import evaluate
+from ..learner import Learner
+from ..loops.meta_train import Record, meta_train
+from ..loops.schedules import cosine
+from ..registry import build
+from ..rng import Rng, forked
+from ..tasks.episodes import Episodes
+from .entries import Entry, image_entries
+from .findings import Findings, Row, sentence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,105 +38,6 @@ class Event:
     phase: str
     done: float
     text: str = ""
-
-
-@dataclasses.dataclass
-class Row:
-    """One line of the leaderboard."""
-
-    entry: Entry
-    learner: Learner
-    validation: Result
-    seconds: float
-    steps: int = 0
-    curve: tuple[tuple[int, float], ...] = ()
-
-
-@dataclasses.dataclass
-class Findings:
-    """What a study found; `report.page` shows it, `as_table` is what results.json holds."""
-
-    rows: list[Row]
-    chosen: Row
-    baseline: Row
-    tests: dict[str, Result]
-    comparison: Comparison
-    audit: Audit
-    sentence: str
-    seconds: dict[str, float]
-    dropped: dict[str, str]
-
-    def as_table(self) -> dict[str, Any]:
-        """Everything but the learners, ready for JSON."""
-        return {
-            "sentence": self.sentence,
-            "chosen": self.chosen.entry.name,
-            "baseline": self.baseline.entry.name,
-            "comparison": dataclasses.asdict(self.comparison),
-            "audit": self.audit.to_json(),
-            "test": {name: result.to_json() for name, result in self.tests.items()},
-            "leaderboard": [
-                {
-                    "name": row.entry.name,
-                    "role": row.entry.role,
-                    "validation": row.validation.to_json(),
-                    "training_seconds": row.seconds,
-                    "steps": row.steps,
-                    "curve": row.curve,
-                }
-                for row in self.rows
-            ],
-            "seconds": self.seconds,
-            "dropped": self.dropped,
-        }
-
-
-def image_entries(shape: tuple[int, ...], ways: int, classes: int) -> list[Entry]:
-    """Candidates and baselines for classification of small images."""
-    conv = {"name": "conv4", "channels": shape[0], "size": shape[-1]}
-    strided = conv | {"downsample": "stride", "outputs": ways}
-    wide = {"ways": 30, "queries": 5}
-    return [
-        Entry("nearest", "baseline", {"name": "nearest"}, says="the most similar example, pixel by pixel"),
-        Entry("linear", "baseline", {"name": "linear"}, says="logistic regression on pixels"),
-        Entry(
-            "scratch",
-            "baseline",
-            {"name": "scratch", "net": strided, "steps": 30},
-            says="the same network trained on the new task alone",
-        ),
-        Entry(
-            "baseline++",
-            "baseline",
-            {"name": "baseline++", "encoder": conv, "classes": classes},
-            0.32,
-            wide,
-            says="a network trained to tell all known classes apart, then fine-tuned",
-        ),
-        Entry(
-            "linear on baseline++",
-            "baseline",
-            {"name": "linear", "encoder": "$encoder"},
-            says="logistic regression on what that network sees",
-        ),
-        Entry(
-            "anil",
-            "candidate",
-            {"name": "anil", "net": strided, "steps": 3, "lr": 0.1},
-            0.12,
-            {"queries": 5},
-            tasks=8,
-            says="a network meta-trained so that a few steps of its last layer suffice",
-        ),
-        Entry(
-            "prototypical",
-            "candidate",
-            {"name": "prototypical", "encoder": conv},
-            0.56,
-            wide,
-            says="a network meta-trained so that examples of a class lie together",
-        ),
-    ]
 
 
 class Study:
@@ -322,23 +199,3 @@ def _by_clock(fraction: Callable[[], float]) -> Callable[[int], float]:
     """A cosine over a share of time rather than a number of steps."""
     shape = cosine(1_000)
     return lambda step: shape(round(1_000 * fraction()))
-
-
-def sentence(chosen: Row, baseline: Row, tests: dict[str, Result], comparison: Comparison) -> str:
-    """The outcome in one sentence that a layman understands; it says so when a baseline wins."""
-    mine, other = tests[chosen.entry.name], tests[baseline.entry.name]
-    shots, ways = mine.protocol["shots"], mine.protocol["ways"]
-    seen = "one example" if shots == 1 else f"{shots} examples"
-    gap = f"{abs(comparison.difference):.1f} ± {comparison.ci95:.1f} points"
-    if not comparison.significant:
-        verdict = f"that is no clear difference ({gap}): take the baseline, which is simpler"
-    elif comparison.difference > 0:
-        verdict = f"meta-learning is better by {gap} on the same {mine.tasks} tasks"
-    else:
-        verdict = f"the simple baseline WINS by {gap} on the same {mine.tasks} tasks: use it"
-    return (
-        f"After seeing {seen} of each of {ways} classes it had never met, '{chosen.entry.name}'"
-        f" ({chosen.entry.says}) names the right class in {mine.value:.1f}% ± {mine.ci95:.1f} of cases; the best"
-        f" simple baseline, '{baseline.entry.name}' ({baseline.entry.says}), in {other.value:.1f}% ± {other.ci95:.1f}:"
-        f" {verdict}."
-    )
