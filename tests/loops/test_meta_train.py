@@ -113,6 +113,10 @@ def test_a_resumed_run_restores_the_best_validated_weights(tmp_path: Path) -> No
     )  # fmt: skip
     assert [r.step for r in rest] == [3, 4]
     assert fingerprint(again) == best
+    # Without validation nothing was asked for but the last weights, whatever an earlier session validated.
+    last = small_learner()
+    list(meta_train(last, small_source(), steps=4, tasks=2, checkpoint=checkpoint, resume=True))
+    assert fingerprint(last) != best
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:

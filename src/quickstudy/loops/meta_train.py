@@ -119,7 +119,8 @@ def meta_train(
         # In the middle of a step weights and optimizer may disagree; then the checkpoint before it is the one to keep.
         if boundary and checkpoint is not None and run.step > run.saved:
             run.save()
-    run.restore_best()
+    if validate is not None:
+        run.restore_best()
 
 
 class _Run:

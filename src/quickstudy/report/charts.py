@@ -61,7 +61,7 @@ def curves(
         low: value at the bottom.
         high: value at the top.
     """
-    box = (60, 12, WIDTH - 150, 220)  # left, top, right, bottom
+    box = (60, 12, WIDTH - 180, 220)  # left, top, right, bottom
     xs = [x for _, points, _ in series for x, _, _ in points]
     if not xs:
         return ""

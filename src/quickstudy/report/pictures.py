@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from html import escape
 
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -32,7 +33,7 @@ def task_figure(task: Task, answers: Tensor, names: Sequence[str], *, queries: i
         task: of images.
         answers: (q,) classes that a learner answered.
         names: of the classes.
-        queries: how many to show at most; wrong answers are not hidden, the first ones are shown as they come.
+        queries: how many to show at most: the wrong answers and, as they come, right ones.
     """
     rows = []
     for label, name in enumerate(names):
@@ -41,7 +42,9 @@ def task_figure(task: Task, answers: Tensor, names: Sequence[str], *, queries: i
             f'<div class="class"><span class="tag">{label + 1}</span>{images}<small>{escape(name)}</small></div>'
         )
     asked = []
-    for x, right, answer in list(zip(task.query.x, task.query.y.tolist(), answers.tolist(), strict=True))[:queries]:
+    chosen = (answers == task.query.y).to(torch.int64).argsort(stable=True)[:queries].sort().values.tolist()
+    for i in chosen:
+        x, right, answer = task.query.x[i], int(task.query.y[i]), int(answers[i])
         good = right == answer
         word = f"{answer + 1} ✓" if good else f"{answer + 1} ✗ ({right + 1})"
         spoken = f"query of {names[right]}, answered {names[answer]}"

@@ -35,19 +35,15 @@ class Findings(Protocol):
         """Everything in plain data."""
 
 
-def write_report(folder: Path, findings: Findings, source: Episodes, *, tasks: int = 3) -> dict[str, str]:
+def write_report(folder: Path, findings: Findings, source: Episodes) -> dict[str, str]:
     """Write report.html, results.json and next-task/ into the folder of a study.
 
     Returns:
         what -> path, and 'commands': three lines to go on with.
     """
     plain = findings.as_table()
-    shown = source.test.sample(0, tasks)
-    figures = []
     images = source.pool.x.dim() == 4
-    for number in range(tasks if images else 0):
-        task = take(shown, number)
-        figures.append(task_figure(task, _answers(findings.chosen.learner, task), _names(source, task)))
+    figures = _figures(findings.chosen.learner, source) if images else []
     bundle = folder / "bundle"
     commands = [
         ("Judge it on more tasks that it never saw:", f"quickstudy evaluate {bundle} --tasks 1000"),
@@ -72,6 +68,21 @@ def write_report(folder: Path, findings: Findings, source: Episodes, *, tasks: i
         "results": str(folder / "results.json"),
         "commands": "\n".join(command for _, command in commands),
     }
+
+
+def _figures(learner: Learner, source: Episodes, *, among: int = 20) -> list[str]:
+    """The first two test tasks, and the one of the first twenty with the most mistakes, which says more than they do."""
+    shown = source.test.sample(0, among)
+    tasks = [take(shown, number) for number in range(among)]
+    answers = [_answers(learner, task) for task in tasks]
+    wrong = [int((answer != task.query.y).sum()) for answer, task in zip(answers, tasks, strict=True)]
+    hardest = max(range(2, among), key=lambda number: wrong[number])
+    titles = {0: "The first test task", 1: "The second", hardest: f"The hardest of the first {among}"}
+    return [
+        f"<h3>{title}: {len(answers[i]) - wrong[i]} of {len(answers[i])} right</h3>"
+        + task_figure(tasks[i], answers[i], _names(source, tasks[i]))
+        for i, title in titles.items()
+    ]
 
 
 def _answers(learner: Learner, task: Task) -> torch.Tensor:
