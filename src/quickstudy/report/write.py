@@ -71,7 +71,7 @@ def write_report(folder: Path, findings: Findings, source: Episodes) -> dict[str
 
 
 def _figures(learner: Learner, source: Episodes, *, among: int = 20) -> list[str]:
-    """The first two test tasks, and the one of the first twenty with the most mistakes, which says more than they do."""
+    """The first two test tasks, and of the first twenty the one with the most mistakes, which says more than those."""
     shown = source.test.sample(0, among)
     tasks = [take(shown, number) for number in range(among)]
     answers = [_answers(learner, task) for task in tasks]
