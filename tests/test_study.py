@@ -75,7 +75,8 @@ def test_it_says_plainly_when_a_baseline_wins_and_saves_the_baseline(tmp_path: P
 
 
 def test_a_candidate_that_diverges_is_dropped_and_said(tmp_path: Path) -> None:
-    wild = Entry("maml", "candidate", {"name": "maml", "net": {**MLP, "outputs": 3}, "lr": 1e30}, 0.1)
+    net = {**MLP, "outputs": 3, "hidden": [16, 16]}
+    wild = Entry("maml", "candidate", {"name": "maml", "net": net, "lr": 1e30}, 0.1)
     job = study(tmp_path, noise=0.5, entries=[NEAREST, wild, CANDIDATE])
     events = list(job.run())
     assert any(event.phase == "dropped maml" for event in events)
