@@ -55,13 +55,12 @@ def rows(*, quick: bool) -> list[dict[str, Any]]:
     made = []
     for row in (found.chosen, found.baseline):
         result = found.tests[row.entry.name]
-        curve = [{"step": step, "val": value} for step, value in row.curve]
-        extra = {"training_steps": row.steps, "by_shots": result.by_shots, "curve": curve}
+        extra = {"training_steps": row.steps, "by_shots": result.by_shots}
         made.append(_records.record(WORK, row.entry.name, result, **more, **extra))
     gap = found.comparison
     names = f"{found.chosen.entry.name} - {found.baseline.entry.name}"
     difference = made[0] | {"learner": names, "metric": "difference", "value": round(gap.difference, 4)}
-    difference |= {"ci95": round(gap.ci95, 4), "interval": "95% paired t over tasks", "p": gap.p, "curve": []}
+    difference |= {"ci95": round(gap.ci95, 4), "interval": "95% paired t over tasks", "p": gap.p}
     return [*made, difference]
 
 

@@ -21,7 +21,6 @@ class Row:
     validation: Result
     seconds: float
     steps: int = 0
-    curve: tuple[tuple[int, float], ...] = ()
 
 
 @dataclasses.dataclass
@@ -54,7 +53,6 @@ class Findings:
                     "validation": row.validation.to_json(),
                     "training_seconds": row.seconds,
                     "steps": row.steps,
-                    "curve": row.curve,
                 }
                 for row in self.rows
             ],

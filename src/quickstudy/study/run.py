@@ -46,7 +46,7 @@ class Study:
     Args:
         source: the tasks to be judged on (ways, shots, queries); its pool is split already.
         out: folder for the bundle, results and report.
-        seconds: budget for the whole study; each phase has its share, and what a phase leaves goes to the next.
+        seconds: budget for the whole study; what making the data leaves is shared out to training and judging.
         entries: who takes part; chosen for the data when None.
         validation: tasks to choose by.
         tests: tasks to judge by.
@@ -103,15 +103,12 @@ class Study:
     def _take_part(self, entry: Entry, rows: list[Row], seconds: float) -> Iterator[Event]:
         start = time.perf_counter()
         learner = self._build(entry, rows)
-        curve: list[tuple[int, float]] = []
         steps = 0
         if entry.share:
             try:
                 for record in self._train(entry, learner, seconds):
                     steps = record.step
-                    if record.step % 10 == 0 or record.validation is not None:
-                        if record.validation is not None:
-                            curve.append((record.step, record.validation.value))
+                    if record.step % 10 == 0:
                         yield Event(
                             f"training {entry.name}",
                             self.spent / self.budget,
@@ -123,7 +120,7 @@ class Study:
                 return
         trained = time.perf_counter() - start
         result = evaluate(learner, self.source.validation, tasks=self.validation)
-        rows.append(Row(entry, learner, result, trained, steps, tuple(curve)))
+        rows.append(Row(entry, learner, result, trained, steps))
         self.phases[entry.name] = time.perf_counter() - start
         yield Event(f"validated {entry.name}", self.spent / self.budget, str(result))
 
