@@ -22,6 +22,7 @@ _NAMES = {
     "Task": "task",
     "Rng": "rng",
     "Learner": "learner",
+    "Gaussian": "outputs",
     "Pool": "tasks.pool",
     "TaskSource": "tasks.source",
     "Episodes": "tasks.episodes",

@@ -12,6 +12,7 @@ from .learner import Learner as Learner
 from .loops import schedules as schedules
 from .loops.checkpoint import Checkpoint as Checkpoint
 from .loops.meta_train import meta_train as meta_train
+from .outputs import Gaussian as Gaussian
 from .recipe import Recipe as Recipe
 from .registry import build as build
 from .rng import Rng as Rng

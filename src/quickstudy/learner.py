@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from .engine.mapping import map_tasks
 from .engine.plan import Plan, choose
+from .errors import UserError
+from .outputs import Gaussian, Output, central
 from .rng import Rng
 from .task import Examples, Task
 
@@ -44,6 +46,8 @@ class Learner(nn.Module, abc.ABC):
         joint: `loss` embeds the whole batch of tasks at once, so it must not be cut into chunks.
         stochastic: `adapt` draws random numbers, from the `rng` it is given.
         iterative: adapts by steps whose number, `test_steps`, may be set for evaluation.
+        outer_step: steps of meta-training done so far, which `meta_train` sets, for objectives that change as it goes on.
+        zero_shot: an empty support set is legal, for it can learn from the description of the classes alone.
     """
 
     State: ClassVar[type]
@@ -54,7 +58,9 @@ class Learner(nn.Module, abc.ABC):
     joint: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
     iterative: ClassVar[bool] = False
+    zero_shot: ClassVar[bool] = False
     test_steps: int | None = None
+    outer_step: int = 0
 
     plan: Plan | None = None
 
@@ -74,8 +80,8 @@ class Learner(nn.Module, abc.ABC):
         """
 
     @abc.abstractmethod
-    def predict(self, state: Any, x: Tensor) -> Tensor:
-        """(q, ways) logits, or (q, d) predictions of a regression, for (q, *feature) inputs."""
+    def predict(self, state: Any, x: Tensor) -> Output:
+        """(q, ways) logits, (q, d) predictions of a regression or their `Gaussian`, for (q, *feature) inputs."""
 
     def update(self, state: Any, examples: Examples) -> Any:
         """The state that has also learned from more examples of the same task.
@@ -84,6 +90,24 @@ class Learner(nn.Module, abc.ABC):
             NotImplementedError: this learner can only start again with all examples.
         """
         raise NotImplementedError(f"{type(self).__name__} cannot go on from a state; adapt again with all examples.")
+
+    def acquire(self, state: Any, x: Tensor, *, kind: str = "classification") -> Tensor:
+        """How much a label of each of (n, *feature) candidates is worth, (n,): label the one with the most next.
+
+        By default the uncertainty of its answer: the entropy of the classes in nats, or the variance of the targets.
+
+        Raises:
+            UserError: a regression that is answered without uncertainty.
+        """
+        output = self.predict(state, x)
+        if isinstance(output, Gaussian):
+            return output.variance.sum(-1)
+        if kind == "regression":
+            raise UserError(
+                f"{type(self).__name__} answers regressions without uncertainty, so no candidate is worth more than"
+                " another; choose a learner that answers with a Gaussian."
+            )
+        return torch.special.entr(output.softmax(-1)).sum(-1)
 
     def task_loss(self, task: Task, rng: Rng | None = None) -> tuple[Tensor, Tensor]:
         """Objective and metric of one task; by default those of its queries after adapting to its support."""
@@ -96,18 +120,21 @@ class Learner(nn.Module, abc.ABC):
         return Loss(*map_tasks(self.task_loss, tasks, self.plan or choose(self, tasks), rng=rng))
 
 
-def criterion(output: Tensor, examples: Examples) -> Tensor:
-    """Cross-entropy of logits, or mean squared error, over the examples that are not padding: ()."""
-    if examples.ways is None:
-        return masked_mean((output - examples.y).square().mean(-1), examples.mask)
-    return masked_mean(F.cross_entropy(output, examples.y, reduction="none"), examples.mask)
+def criterion(output: Output, examples: Examples) -> Tensor:
+    """Cross-entropy, mean squared error, or minus the log density of a Gaussian; padding does not count: ()."""
+    if examples.ways is not None:
+        return masked_mean(F.cross_entropy(central(output), examples.y, reduction="none"), examples.mask)
+    if isinstance(output, Gaussian):
+        return masked_mean(-output.log_density(examples.y), examples.mask)
+    return metric(output, examples)
 
 
-def metric(output: Tensor, examples: Examples) -> Tensor:
+def metric(output: Output, examples: Examples) -> Tensor:
     """Share of right answers (0..1), or mean squared error, over the examples that are not padding: ()."""
+    point = central(output)
     if examples.ways is None:
-        return masked_mean((output - examples.y).square().mean(-1), examples.mask)
-    return masked_mean((output.argmax(-1) == examples.y).to(output.dtype), examples.mask)
+        return masked_mean((point - examples.y).square().mean(-1), examples.mask)
+    return masked_mean((point.argmax(-1) == examples.y).to(point.dtype), examples.mask)
 
 
 def masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import BadExamples, BadFile
 from ..learner import Learner
+from ..outputs import Gaussian, central
 from ..pytree import tree_leaves
 from ..rng import Rng
 from ..state import Envelope
@@ -27,11 +28,13 @@ class Answers:
         names: one a query; empty for regression.
         probabilities: (q, ways) in the order of the envelope's classes; None for regression.
         values: (q, d) predictions of a regression; None for classification.
+        deviations: (q, d) standard deviations of them, where the learner answers with a distribution.
     """
 
     names: tuple[str, ...] = ()
     probabilities: Tensor | None = None
     values: Tensor | None = None
+    deviations: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.names) if self.values is None else len(self.values)
@@ -116,7 +119,8 @@ class Bundle:
             )
         x = self._inputs(x)
         check_examples(Examples(x, torch.zeros(len(x), 1)), what="query", feature=self.feature)
-        output = self.learner.predict(state, x)
+        given = self.learner.predict(state, x)
+        output = central(given)
         ways = len(envelope.classes)
         if output.shape[-1] < ways or bool(torch.isnan(output).any()):
             raise BadExamples(
@@ -124,7 +128,7 @@ class Bundle:
                 f" {bool(torch.isnan(output).any())}; adapt again, to other examples or to fewer classes."
             )
         if envelope.kind == "regression":
-            return Answers(values=output)
+            return Answers(values=output, deviations=given.variance.sqrt() if isinstance(given, Gaussian) else None)
         # A fixed head may have more outputs than this task has classes.
         probabilities = output[:, :ways].softmax(-1)
         return Answers(tuple(envelope.classes[i] for i in probabilities.argmax(-1).tolist()), probabilities)

@@ -86,7 +86,6 @@ def evaluating(learner: Learner) -> Iterator[None]:
 
 def _result(learner: Learner, found: Measured, **rest: Any) -> Result:
     value, half = mean_interval(found.values)
-    ece, nll = found.calibration()
     return Result(
         tasks=len(found.episodes),
         metric=found.metric,
@@ -97,8 +96,9 @@ def _result(learner: Learner, found: Measured, **rest: Any) -> Result:
         episodes=found.episodes,
         diverged=found.diverged,
         left_out=len(found.episodes) - len(found.values),
-        ece=ece,
-        nll=nll,
+        ece=found.ece,
+        nll=found.nll,
+        coverage=found.coverage,
         manifest=found.manifest,
         learner=type(learner).__name__,
         fingerprint=fingerprint(learner),

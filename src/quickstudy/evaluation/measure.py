@@ -14,10 +14,11 @@ from ..engine.mapping import map_tasks
 from ..engine.plan import Plan, choose
 from ..errors import BadExamples, UserError
 from ..learner import Learner, criterion, metric
+from ..outputs import Gaussian, central
 from ..rng import Rng
 from ..task import Task, batch_size, check_task, is_padded, take, trim
 from ..tasks.source import TaskSource, content_hash
-from .metrics import answered, calibration_bins, calibration_error, error_of_mean
+from .metrics import answered, calibration_bins, calibration_error, covered, error_of_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,13 +58,31 @@ class Measured:
             lost = lost | (self.numbers["metric"] > self.numbers["baseline"])
         return lost.double().mean().item()
 
-    def calibration(self) -> tuple[float | None, float | None]:
-        """Calibration error and negative log-likelihood, for classification."""
+    @property
+    def nll(self) -> float | None:
+        """Mean negative log-likelihood of a query in nats; None where it is infinite or answers are points."""
+        mean = self._mean("nll")
+        return mean if mean is not None and math.isfinite(mean) else None
+
+    @property
+    def ece(self) -> float | None:
+        """Expected calibration error of classification, in points of percent."""
         fine = self.numbers["answered"]
-        if self.metric == "mse" or not bool(fine.any()):
-            return None, None
-        nll = self.numbers["nll"][fine].double().mean().item()
-        return 100 * calibration_error(self.numbers["bins"][fine].sum(0)), nll if math.isfinite(nll) else None
+        if "bins" not in self.numbers or not bool(fine.any()):
+            return None
+        return 100 * calibration_error(self.numbers["bins"][fine].sum(0))
+
+    @property
+    def coverage(self) -> float | None:
+        """Percent of targets inside their central 90 % intervals, for regressions answered with a Gaussian."""
+        mean = self._mean("covered")
+        return None if mean is None else 100 * mean
+
+    def _mean(self, name: str) -> float | None:
+        fine = self.numbers["answered"]
+        if name not in self.numbers or not bool(fine.any()):
+            return None
+        return self.numbers[name][fine].double().mean().item()
 
 
 def measure(learner: Learner, source: TaskSource, tasks: int, first: int, batch: int, rng: Rng) -> Measured:
@@ -120,7 +139,7 @@ def check_fit(learner: Learner, task: Task, rng: Rng | None = None) -> None:
     except (RuntimeError, ValueError, IndexError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise BadExamples(f"{needs}: {reason}. Give it a net for such inputs and outputs.") from error
-    given, needed = tuple(output.shape), (len(task.query), width)
+    given, needed = tuple(central(output).shape), (len(task.query), width)
     # A fixed head may have more classes than a task.
     spare = task.ways is not None and len(given) == 2 and given[0] == needed[0] and given[1] > width
     if given != needed and not spare:
@@ -133,5 +152,9 @@ def judge(learner: Learner, task: Task, rng: Rng | None) -> dict[str, Tensor]:
     output = learner.predict(learner.adapt(task.support, task.description, rng=rng), query.x)
     measured = {"metric": metric(output, query), "answered": answered(output, query)}
     if query.ways is None:
-        return measured | {"baseline": error_of_mean(task)}
+        measured["baseline"] = error_of_mean(task)
+        if isinstance(output, Gaussian):
+            measured |= {"nll": criterion(output, query), "covered": covered(output, query)}
+        return measured
+    output = central(output)
     return measured | {"nll": criterion(output, query), "bins": calibration_bins(output, query)}

@@ -12,17 +12,22 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ..learner import masked_mean
+from ..outputs import Gaussian, Output, central
 from ..task import Examples, Task
 
 BINS = 15
+NINETY = 1.6448536269514722  # deviations on either side of the mean that hold 90 % of a normal distribution
 
 
-def answered(output: Tensor, query: Examples) -> Bool[Tensor, ""]:
+def answered(output: Output, query: Examples) -> Bool[Tensor, ""]:
     """Whether every query has an answer that can be judged.
 
     A logit of -inf rules a class out (a class without examples) and is an answer; NaN, +inf and a row of -inf are not.
     """
-    fine = torch.isfinite(output if query.ways is None else output.amax(-1, keepdim=True)).all(-1)
+    point = central(output)
+    fine = torch.isfinite(point if query.ways is None else point.amax(-1, keepdim=True)).all(-1)
+    if isinstance(output, Gaussian):
+        fine = fine & (torch.isfinite(output.variance) & (output.variance > 0)).all(-1)
     if query.mask is not None:
         fine = fine | ~query.mask
     return fine.all()
@@ -34,6 +39,12 @@ def error_of_mean(task: Task) -> Float[Tensor, ""]:
     target = support.y.transpose(0, 1)
     mean = masked_mean(target, None if support.mask is None else support.mask.unsqueeze(0))
     return masked_mean((query.y - mean).square().mean(-1), query.mask)
+
+
+def covered(output: Gaussian, query: Examples) -> Float[Tensor, ""]:
+    """Share of targets inside the central 90 % intervals of their answers, 0..1."""
+    inside = (query.y - output.mean).abs() <= NINETY * output.variance.sqrt()
+    return masked_mean(inside.to(output.mean.dtype).mean(-1), query.mask)
 
 
 def calibration_bins(output: Float[Tensor, "q ways"], query: Examples) -> Float[Tensor, "3 bins"]:

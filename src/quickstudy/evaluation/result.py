@@ -27,7 +27,7 @@ class Result:
         diverged: share of tasks whose answers were not finite or, in regression, worse than the mean support target.
         left_out: tasks whose answers were not finite; in no mean here.
         ece: expected calibration error in points of percent; None for regression.
-        nll: mean negative log-likelihood of a query in nats; None for regression, or where it is infinite.
+        nll: mean negative log-likelihood of a query in nats; None where answers are no distribution, or it is infinite.
         protocol: the source's, and split, seed, first, tasks, queries_per_task, interval, transductive and, where the
             learner says so, batch_statistics.
         manifest: SHA-256 of the tasks, as `source.manifest` gives it.
@@ -36,6 +36,7 @@ class Result:
         seconds: drawing, adapting and answering, without the curves.
         by_shots: the value for other numbers of support examples a class.
         by_steps: the value after other numbers of steps; 0 is before adaptation.
+        coverage: percent of targets inside their central 90 % intervals, for regressions answered with a distribution.
         audit: verdict of `audit`, where there was one.
     """
 
@@ -57,6 +58,7 @@ class Result:
     seconds: float
     by_shots: Curve = dataclasses.field(default_factory=dict)
     by_steps: Curve = dataclasses.field(default_factory=dict)
+    coverage: float | None = None
     audit: dict[str, Any] | None = None
 
     @property
@@ -86,6 +88,8 @@ class Result:
             words.append("transductive" if self.protocol["transductive"] else "inductive")
         if self.metric != "accuracy":
             words.append(f"{100 * self.diverged:.1f}% diverged")
+        if self.coverage is not None and self.nll is not None:
+            words.append(f"log-likelihood {-self.nll:.3g} a target, {self.coverage:.0f}% inside the 90% intervals")
         return words
 
     def to_json(self) -> dict[str, Any]:

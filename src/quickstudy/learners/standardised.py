@@ -12,6 +12,7 @@ from ..engine.mapping import map_tasks
 from ..engine.plan import choose
 from ..errors import UserError
 from ..learner import Learner, Loss, metric
+from ..outputs import Gaussian, Output
 from ..rng import Rng
 from ..task import Examples, Task
 from ..tasks.source import TaskSource
@@ -101,8 +102,11 @@ class Standardised(Learner):
     def adapt(self, support: Examples, description: Tensor | None = None, *, rng: Rng | None = None) -> Any:
         return self.learner.adapt(self.scaled(support), description, rng=rng)
 
-    def predict(self, state: Any, x: Float[Tensor, "q ..."]) -> Float[Tensor, "q d"]:
-        return self.learner.predict(state, x) * self.scale + self.mean
+    def predict(self, state: Any, x: Float[Tensor, "q ..."]) -> Output:
+        output = self.learner.predict(state, x)
+        if isinstance(output, Gaussian):
+            return Gaussian(output.mean * self.scale + self.mean, output.variance * self.scale.square())
+        return output * self.scale + self.mean
 
     def update(self, state: Any, examples: Examples) -> Any:
         return self.learner.update(state, self.scaled(examples))

@@ -157,6 +157,7 @@ class _Run:
         """One outer step, and validation if it is due."""
         began = time.perf_counter()
         self.learner.train()
+        self.learner.outer_step = self.step
         batch = self.source.sample(self.step * self.tasks, self.tasks)
         if self.learner.plan is None:
             self.learner.plan = choose(self.learner, batch)

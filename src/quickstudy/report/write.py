@@ -11,6 +11,7 @@ from PIL import Image
 
 from ..evaluation.evaluate import evaluating
 from ..learner import Learner
+from ..outputs import central
 from ..storage import write_atomically
 from ..task import Task, take
 from ..tasks.episodes import Episodes
@@ -87,7 +88,7 @@ def _figures(learner: Learner, source: Episodes, *, among: int = 20) -> list[str
 
 def _answers(learner: Learner, task: Task) -> torch.Tensor:
     with evaluating(learner):
-        return learner.predict(learner.adapt(task.support), task.query.x).argmax(-1)
+        return central(learner.predict(learner.adapt(task.support), task.query.x)).argmax(-1)
 
 
 def _names(source: Episodes, task: Task) -> list[str]:

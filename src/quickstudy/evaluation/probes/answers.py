@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...learner import Learner, metric
+from ...outputs import Gaussian
 from ...rng import Rng, forked
 from ...state import fingerprint
 from ...task import Examples, Origin, Task, pad, stack
@@ -26,7 +28,13 @@ ADAPTATIONS = 200  # about as many as one probe may ask for
 
 def answer(learner: Learner, task: Task) -> Tensor:
     """Adapt to the support set and answer the queries."""
-    return learner.predict(learner.adapt(task.support, task.description, rng=KEY), task.query.x)
+    return ask(learner, learner.adapt(task.support, task.description, rng=KEY), task.query.x)
+
+
+def ask(learner: Learner, state: Any, x: Tensor) -> Tensor:
+    """The answers of a state as one tensor, means and variances side by side."""
+    output = learner.predict(state, x)
+    return torch.cat([output.mean, output.variance], -1) if isinstance(output, Gaussian) else output
 
 
 def difference(a: Tensor, b: Tensor) -> float:
@@ -41,9 +49,9 @@ def one_by_one(learner: Learner, tasks: Sequence[Task], limit: float = 1e-3) -> 
     name, worst = "queries one by one", 0.0
     for task in tasks:
         state = learner.adapt(task.support, task.description, rng=KEY)
-        together = learner.predict(state, task.query.x)[:ALONE]
+        together = ask(learner, state, task.query.x)[:ALONE]
         try:
-            alone = [learner.predict(state, task.query.x[i : i + 1]) for i in range(len(together))]
+            alone = [ask(learner, state, task.query.x[i : i + 1]) for i in range(len(together))]
         except (RuntimeError, ValueError) as error:
             if not learner.transductive:
                 return Finding(name, False, f"a query alone has no answer: {error}")
@@ -59,7 +67,7 @@ def permuted_queries(learner: Learner, tasks: Sequence[Task], limit: float = 1e-
         order = _order(len(task.query), "queries", i)
         state = learner.adapt(task.support, task.description, rng=KEY)
         worst = max(
-            worst, difference(learner.predict(state, task.query.x)[order], learner.predict(state, task.query.x[order]))
+            worst, difference(ask(learner, state, task.query.x)[order], ask(learner, state, task.query.x[order]))
         )
     return _independent(learner, "queries permuted", worst, limit, "in another order")
 

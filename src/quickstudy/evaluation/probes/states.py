@@ -14,7 +14,7 @@ from ...learner import Learner
 from ...pytree import tree_flatten, tree_leaves
 from ...state import Envelope, fingerprint, load_state, save_state
 from ...task import Task
-from .answers import KEY, answer, difference
+from .answers import KEY, answer, ask, difference
 from .finding import Finding, inapplicable
 
 
@@ -46,7 +46,7 @@ def saved(learner: Learner, tasks: Sequence[Task]) -> Finding:
         if not same_state(state, again):
             return Finding(name, False, "what is read is not bit for bit what was saved")
         # A tensor that was stored by columns comes back stored by rows, and sums are then rounded in another order.
-        apart = difference(learner.predict(state, task.query.x), learner.predict(again, task.query.x))
+        apart = difference(ask(learner, state, task.query.x), ask(learner, again, task.query.x))
         if apart > 1e-5:
             return Finding(name, False, f"the saved state answers otherwise, by {apart:.1e}", apart, 1e-5)
     return Finding(name, True, f"{len(tree_leaves(state))} tensors, bit for bit")
@@ -65,5 +65,5 @@ def updated(learner: Learner, tasks: Sequence[Task], limit: float = 1e-3) -> Fin
             state = learner.update(learner.adapt(first, task.description, rng=KEY), more)
         except NotImplementedError as error:  # a wrapper around a learner that cannot
             return inapplicable(name, str(error))
-        worst = max(worst, difference(answer(learner, task), learner.predict(state, task.query.x)))
+        worst = max(worst, difference(answer(learner, task), ask(learner, state, task.query.x)))
     return Finding(name, worst < limit, f"answers differ by {worst:.1e}, limit {limit:.0e}", worst, limit)
