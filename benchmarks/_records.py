@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import resource
+import statistics
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,9 +18,15 @@ from typing import Any
 
 import torch
 
+from quickstudy.evaluation.evaluate import evaluating
 from quickstudy.evaluation.result import Result
+from quickstudy.learner import Learner
 from quickstudy.loops.meta_train import Record
+from quickstudy.pytree import tree_leaves
+from quickstudy.rng import Rng
 from quickstudy.storage import write_atomically
+from quickstudy.task import take
+from quickstudy.tasks.source import TaskSource
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -40,6 +47,8 @@ def record(work: str, learner: str, result: Result, **more: Any) -> dict[str, An
     """One record from a result; `more` adds budget, published, cost and curve."""
     share = result.metric == "accuracy"
     extra = {} if share else {"median": round(result.median, 5), "diverged": round(100 * result.diverged, 3)}
+    if result.coverage is not None and result.nll is not None:
+        extra |= {"log_likelihood": round(-result.nll, 4), "coverage90": round(result.coverage, 2)}
     return {
         "work": work,
         "learner": learner,
@@ -59,6 +68,22 @@ def record(work: str, learner: str, result: Result, **more: Any) -> dict[str, An
         **more,
         **circumstances(),
     }
+
+
+def use(learner: Learner, source: TaskSource, *, repeats: int = 30) -> dict[str, Any]:
+    """What using a learner costs: milliseconds to adapt to one task (median), and bytes of the state it leaves."""
+    tasks = [take(source.sample(i, 1), 0) for i in range(repeats)]
+    seconds, size = [], 0
+    with evaluating(learner):
+        for i, task in enumerate([tasks[0], *tasks]):
+            began = time.perf_counter()
+            state = learner.adapt(task.support, task.description, rng=Rng(i))
+            seconds.append(time.perf_counter() - began)
+            size = sum(
+                leaf.numel() * leaf.element_size() for leaf in tree_leaves(state) if isinstance(leaf, torch.Tensor)
+            )
+    # The first call warms caches up.
+    return {"adapt_ms": round(1000 * statistics.median(seconds[1:]), 3), "state_bytes": size}
 
 
 def circumstances() -> dict[str, Any]:

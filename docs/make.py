@@ -1,7 +1,7 @@
-"""Write docs/results.md from what the benchmarks left in benchmarks/results/*.json. No figure is typed by hand.
+"""Write docs/results.md and which-learner.md from the records in benchmarks/results. No figure is typed by hand.
 
-python docs/make.py            write the page
-python docs/make.py --check    exit with 1 if the page is not what would be written
+python docs/make.py            write the pages
+python docs/make.py --check    exit with 1 if a page is not what would be written
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+import choosing
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "results.md"
@@ -38,6 +40,8 @@ How to read the tables:
 - *budget*: `full` is the length that the recipe says; a run that was stopped earlier says where.
 - *published*: the figure of the paper, with its own protocol; a note where there is none to compare with.
 - *diverged*: the share of tasks whose answers were worse than the mean of the support targets, or not finite.
+- *log-likelihood*: of a target under the distribution it was answered with, in nats; *covered*: the share of targets
+  inside the central 90% intervals.
 - *queries* are those of one task. *CPU* is processor time as the benchmark counts it, for all seeds together; *peak* is
   the most memory that the process held.
 """
@@ -45,20 +49,26 @@ How to read the tables:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the page is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a page is out of date")
     options = parser.parse_args()
     try:
-        text = page(read(RESULTS))
+        records = read(RESULTS)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
+    made = {
+        PAGE: page(records),
+        PAGE.with_name("which-learner.md"): choosing.page(records, figure),
+        PAGE.with_name("which-learner.svg"): choosing.picture(records),
+    }
+    stale = [p for p, text in made.items() if not p.exists() or p.read_text(encoding="utf-8") != text]
     if not options.check:
-        PAGE.write_text(text, encoding="utf-8")
+        for path, text in made.items():
+            path.write_text(text, encoding="utf-8")
         return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == text:
-        return 0
-    print("docs/results.md does not agree with benchmarks/results/; run: python docs/make.py", file=sys.stderr)
-    return 1
+    for path in stale:
+        print(f"docs/{path.name} does not agree with benchmarks/results/; run: python docs/make.py", file=sys.stderr)
+    return 1 if stale else 0
 
 
 def read(folder: Path) -> list[Record]:
@@ -156,6 +166,8 @@ def figure(row: Record) -> str:
         return f"**{value}%** ± {half}"
     notes = [f"median {rounded(row['median'], row['ci95'])[0]}"] if row.get("median") is not None else []
     notes += [f"{row['diverged']:.1f}% diverged"] if row.get("diverged") is not None else []
+    if row.get("coverage90") is not None:
+        notes.append(f"log-likelihood {row['log_likelihood']:.3f} a target, {row['coverage90']:.0f}% covered")
     return f"{row['metric']} **{value}** ± {half}" + (f" ({', '.join(notes)})" if notes else "")
 
 

@@ -78,7 +78,7 @@ def test_what_goes_in_comes_out(original: Path) -> None:
 @pytest.mark.parametrize(
     "learner",
     [
-        MAML(Conv4(1, size=16, width=2, outputs=2), first_order=True, learn_lr=True),
+        MAML(Conv4(1, size=16, width=2, outputs=2), gradient="first-order", rule="layer-rates"),
         FineTuned(Conv4(1, size=16, width=2), 4),
         NearestNeighbour(),
         NearestNeighbour(Conv4(1, size=16, width=2), k=2),

@@ -13,9 +13,31 @@ from quickstudy.engine.plan import Plan
 from quickstudy.errors import BadExamples, ContractBroken
 from quickstudy.functional.batch_norm import call
 from quickstudy.learner import Learner, Loss
+from quickstudy.learners.bayesian.deep_kernel import DeepKernel
+from quickstudy.learners.bayesian.ensemble import Ensemble
+from quickstudy.learners.bayesian.last_layer import BayesianLastLayer
+from quickstudy.learners.closed_form.logistic_head import LogisticHead
+from quickstudy.learners.closed_form.ridge_head import RidgeHead
+from quickstudy.learners.gradient.generated import Generated
 from quickstudy.learners.gradient.maml import MAML
+from quickstudy.learners.gradient.proto_maml import ProtoMAML
 from quickstudy.learners.gradient.reptile import Reptile
+from quickstudy.learners.memory.cells import DeltaCell, FastWeightsCell, LSTMCell
+from quickstudy.learners.memory.mann import MANN
+from quickstudy.learners.memory.meta_networks import MetaNetworks
+from quickstudy.learners.memory.recurrent import Recurrent
+from quickstudy.learners.memory.snail import SNAIL
+from quickstudy.learners.metric.matching import Matching
 from quickstudy.learners.metric.prototypical import Prototypes, Prototypical
+from quickstudy.learners.metric.relation import Relation
+from quickstudy.learners.metric.siamese import Siamese
+from quickstudy.learners.metric.simpleshot import SimpleShot
+from quickstudy.learners.metric.soft_prototypes import SoftPrototypes
+from quickstudy.learners.process.attentive import AttentiveProcess
+from quickstudy.learners.process.conditional import ConditionalProcess
+from quickstudy.learners.process.in_context import InContext
+from quickstudy.learners.zero_shot.described import Described
+from quickstudy.learners.zero_shot.eszsl import ESZSL
 from quickstudy.pytree import pytree
 from quickstudy.rng import Rng, forked
 from quickstudy.state import fingerprint
@@ -27,19 +49,65 @@ def net(outputs: int = 3, *, norm: bool = False) -> nn.Module:
     return nn.Sequential(*layers)
 
 
+CLASSES, BOTH = ["classification"], ["classification", "regression"]
+
 # A new learner is one line here.
 LEARNERS = {
-    "prototypical": (lambda: Prototypical(net(4, norm=True)), ["classification"]),
-    "maml": (lambda: MAML(net(), steps=2), ["classification", "regression"]),
-    "maml, support statistics": (lambda: MAML(net(norm=True), steps=2), ["classification", "regression"]),
+    "prototypical": (lambda: Prototypical(net(4, norm=True)), CLASSES),
+    "maml": (lambda: MAML(net(), steps=2), BOTH),
+    "maml, support statistics": (lambda: MAML(net(norm=True), steps=2), BOTH),
     "maml, batch statistics": (
         lambda: MAML(net(norm=True), steps=2, statistics="batch"),
-        ["classification", "regression"],
+        BOTH,
     ),
-    "maml, learned rates": (lambda: MAML(net(), steps=2, learn_lr=True), ["classification", "regression"]),
-    "fomaml": (lambda: MAML(net(), steps=2, first_order=True), ["classification", "regression"]),
-    "anil": (lambda: MAML(net(), steps=2, moves="head"), ["classification", "regression"]),
-    "reptile": (lambda: Reptile(net(), steps=3), ["classification", "regression"]),
+    "maml, learned rates": (lambda: MAML(net(), steps=2, rule="layer-rates"), BOTH),
+    "fomaml": (lambda: MAML(net(), steps=2, gradient="first-order"), BOTH),
+    "anil": (lambda: MAML(net(), steps=2, moves="head"), BOTH),
+    "reptile": (lambda: Reptile(net(), steps=3), BOTH),
+    "meta-sgd": (lambda: MAML(net(), steps=2, rule="meta-sgd"), BOTH),
+    "lstm-meta-learner": (lambda: MAML(net(), steps=2, rule="lstm", gradient="first-order"), BOTH),
+    "maml++": (
+        lambda: MAML(net(norm=True), steps=2, rule="step-rates", multi_step=True, statistics="per-step"),
+        BOTH,
+    ),
+    "imaml": (lambda: MAML(net(), steps=2, gradient="implicit", proximal=2.0), BOTH),
+    "mann": (lambda: MANN(nn.Linear(8, 5), width=5, outputs=3, controller=7, slots=9, word=4, reads=2), BOTH),
+    "proto-maml": (lambda: ProtoMAML(net(4, norm=True), steps=2), CLASSES),
+    "generated": (lambda: Generated(net(), nn.Linear(8, 5), outputs=3, width=5, steps=2), BOTH),
+    "siamese": (lambda: Siamese(net(4, norm=True), features=4), CLASSES),
+    "siamese, contrastive": (lambda: Siamese(net(4, norm=True), objective="contrastive"), CLASSES),
+    "matching": (lambda: Matching(net(4, norm=True)), CLASSES),
+    "matching-fce": (lambda: Matching(net(4, norm=True), full_context=True, steps=2, features=4), CLASSES),
+    "relation": (
+        lambda: Relation(net(4, norm=True), nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 1))),
+        CLASSES,
+    ),
+    "simpleshot": (lambda: SimpleShot(net(4, norm=True), features=4), CLASSES),
+    "soft-prototypes": (lambda: SoftPrototypes(net(4, norm=True), steps=2), CLASSES),
+    "r2d2": (lambda: RidgeHead(net(4, norm=True)), BOTH),
+    "lr-d2": (lambda: LogisticHead(net(4, norm=True)), CLASSES),
+    "snail": (
+        lambda: SNAIL(net(4, norm=True), width=4, outputs=3, length=13, attention=((8, 4), (8, 4)), filters=4),
+        BOTH,
+    ),
+    "meta-networks": (lambda: MetaNetworks(net(4, norm=True), width=4, outputs=3, hidden=5, generator=4), BOTH),
+    "recurrent, lstm": (lambda: Recurrent(LSTMCell(5, 6), inputs=8, outputs=3, hidden=7), BOTH),
+    "recurrent, fast weights": (lambda: Recurrent(FastWeightsCell(5, 6), inputs=8, outputs=3, hidden=7), BOTH),
+    "recurrent, delta": (lambda: Recurrent(DeltaCell(5, 6), inputs=8, outputs=3, hidden=7), BOTH),
+    "cnp": (lambda: ConditionalProcess(inputs=8, outputs=3, width=8, depth=3), BOTH),
+    "attentive": (lambda: AttentiveProcess(inputs=8, outputs=3, width=8, depth=3, heads=2), BOTH),
+    "attentive, without layers": (
+        lambda: AttentiveProcess(inputs=8, outputs=3, width=8, depth=2, heads=4, layers=0),
+        BOTH,
+    ),
+    "in-context": (lambda: InContext(inputs=8, outputs=3, width=8, layers=2, heads=2, hidden=12, depth=2), BOTH),
+    "deep-kernel": (lambda: DeepKernel(net(4, norm=True)), BOTH),
+    "deep-kernel, spectral": (lambda: DeepKernel(net(4), kernel="spectral", features=4), BOTH),
+    "last-layer": (lambda: BayesianLastLayer(net(4, norm=True), outputs=3, features=4), ["regression"]),
+    "ensemble": (lambda: Ensemble(Prototypical(net(4)), members=2), CLASSES),
+    "ensemble, points": (lambda: Ensemble(MAML(net(), steps=1), members=2, kind="regression"), ["regression"]),
+    "described": (lambda: Described(net(4, norm=True)), CLASSES),
+    "eszsl": (lambda: ESZSL(nn.Flatten(), width=8, attributes=8), CLASSES),
 }
 CASES = [(name, kind) for name, (_, kinds) in LEARNERS.items() for kind in kinds]
 

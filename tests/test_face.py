@@ -37,7 +37,7 @@ def test_every_name_can_be_had() -> None:
 
 
 def test_a_wrong_name_says_what_there_is() -> None:
-    with pytest.raises(AttributeError, match="has no 'Protoypical'; it has Prototypical"):
+    with pytest.raises(AttributeError, match="has no 'Protoypical'; it has Matching, Prototypical"):
         quickstudy.metric.Protoypical  # noqa: B018
     with pytest.raises(AttributeError, match=r"has no 'evalute'; it has .*evaluate"):
         quickstudy.evalute  # noqa: B018

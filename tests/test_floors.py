@@ -9,7 +9,7 @@ HOUSE = Path(__file__).parents[1] / "src" / "quickstudy"
 
 FLOOR = {
     "errors": 1, "functional": 1, "nets": 1, "rng": 1, "pytree": 1, "storage": 1,
-    "version": 1, "arguments": 1, "catalogue": 1,
+    "version": 1, "arguments": 1, "catalogue": 1, "machine": 1,
     "task": 2, "state": 2, "engine": 2, "outputs": 2,
     "learner": 3, "tasks": 3,
     "learners": 4, "loops": 4, "evaluation": 4,

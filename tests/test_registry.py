@@ -26,10 +26,36 @@ MLP = {"name": "mlp", "inputs": 4, "outputs": 3, "hidden": [5]}
 # Options other than the defaults, one None where that is not the default, so that each is seen to survive.
 OPTIONS: dict[str, dict[str, Any]] = {
     "prototypical": {"encoder": {"name": "flatten"}, "distance": "cosine_distance"},
-    "maml": {"net": MLP, "steps": 2, "lr": 1, "learn_lr": True},
+    "maml": {"net": MLP, "steps": 2, "lr": 1, "rule": "layer-rates"},
     "fomaml": {"net": MLP, "test_steps": 7},
     "anil": {"net": MLP, "statistics": "batch"},
     "reptile": {"net": MLP, "batch": "none", "test_steps": "none"},
+    "meta-sgd": {"net": MLP, "lr": 0.01},
+    "lstm-meta-learner": {"net": MLP, "steps": 2},
+    "maml++": {"net": MLP, "multi_step_until": 700},
+    "imaml": {"net": MLP, "proximal": 2.0},
+    "siamese": {"encoder": MLP, "objective": "contrastive", "margin": 2.0},
+    "matching": {"encoder": MLP, "scale": 2.0},
+    "matching-fce": {"encoder": MLP, "features": 3, "steps": 2},
+    "relation": {"encoder": {"name": "conv-maps", "width": 4}, "relation": {"name": "relation-module", "width": 4}},
+    "simpleshot": {"encoder": MLP, "features": 3, "centre": False},
+    "soft-prototypes": {"encoder": MLP, "steps": 2},
+    "proto-maml": {"encoder": MLP, "moves": "head"},
+    "generated": {"net": MLP, "reader": {**MLP, "outputs": 6}, "outputs": 3, "width": 6, "steps": 0},
+    "r2d2": {"encoder": MLP, "penalty": 2.0},
+    "lr-d2": {"encoder": MLP, "steps": 3},
+    "mann": {"encoder": MLP, "width": 3, "outputs": 3, "slots": 8},
+    "snail": {"encoder": MLP, "width": 3, "outputs": 3, "length": 4, "attention": [[4, 2]], "filters": 2},
+    "meta-networks": {"encoder": MLP, "width": 3, "outputs": 3, "generator": 4},
+    "recurrent": {"cell": {"name": "lstm-cell", "inputs": 3, "width": 2}, "inputs": 4, "outputs": 3},
+    "cnp": {"inputs": 4, "outputs": 3, "width": 4},
+    "attentive": {"inputs": 4, "outputs": 3, "width": 4, "heads": 2, "layers": 0},
+    "in-context": {"encoder": MLP, "inputs": 3, "outputs": 3, "width": 4, "heads": 2, "layers": 1},
+    "deep-kernel": {"encoder": MLP, "kernel": "linear"},
+    "last-layer": {"encoder": MLP, "outputs": 2, "features": 3},
+    "ensemble": {"learner": {"name": "maml", "net": MLP}, "members": 2, "kind": "regression"},
+    "described": {"encoder": MLP, "strength": 2.0},
+    "eszsl": {"encoder": MLP, "width": 3, "attributes": 5, "gamma": 0.5},
     "nearest": {"k": 2, "distance": "squared_euclidean"},
     "linear": {"encoder": {"name": "conv4", "width": 4}, "penalty": 0.5, "normalise": False},
     "scratch": {"net": MLP, "rule": "sgd", "seed": 3},
@@ -40,11 +66,20 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "conv4": {"size": 16, "width": 4, "downsample": "stride", "outputs": 5},
     "resnet12": {"channels": 1, "widths": [2, 2, 2, 4]},
     "mlp": MLP,
+    "conv-maps": {"width": 4},
+    "relation-module": {"width": 4},
+    "temporal": {"inputs": 4, "length": 5},
+    "lstm-cell": {"inputs": 3, "width": 2},
+    "fast-weights-cell": {"inputs": 3, "width": 2, "decay": 0.9},
+    "delta-cell": {"inputs": 3, "width": 2, "keys": 4},
     "flatten": {"start_dim": 2},
     "glyphs": {"size": 8, "drawers": 4, "cache": False, "ways": [2, 3], "shots": 1, "queries": 2, "seed": 5},
     "omniglot": {"rotations": False, "ways": 20},
+    "cifar-fs": {"partition": "fc100", "ways": 5},
+    "mini-imagenet": {"ways": 5},
     "sinusoids": {"shots": 3, "amplitude": [1, 2], "split": "test"},
     "gp": {"shots": 3},
+    "retrieval": {"pairs": 3, "queries": 2},
 }
 
 
@@ -82,7 +117,7 @@ def test_every_name_says_what_it_is() -> None:
     assert {e.name for e in CATALOGUE} == set(OPTIONS)
     for entry in CATALOGUE:
         assert entry.line and not entry.line.endswith(".")
-        assert not entry.paper or entry.paper.startswith(("arXiv:", "doi:"))
+        assert not entry.paper or entry.paper.startswith(("arXiv:", "doi:", "openreview:"))
 
 
 def test_nothing_is_imported_early() -> None:
@@ -97,9 +132,9 @@ def test_names_for_functions_presets_and_none() -> None:
     )
     cosine = {"name": "prototypical", "encoder": {"name": "flatten"}, "distance": "cosine_distance"}
     assert registry.build("learner", cosine).distance is cosine_distance
-    assert registry.build("learner", {"name": "fomaml", "net": MLP, "first_order": True}).first_order
+    assert registry.build("learner", {"name": "fomaml", "net": MLP, "gradient": "first-order"}).steps
     assert registry.build("learner", {"name": "reptile", "net": MLP, "batch": "none"}).batch is None
-    assert registry.describe(MAML(registry.build("net", MLP), first_order=True, moves="head"))["name"] in (
+    assert registry.describe(MAML(registry.build("net", MLP), gradient="first-order", moves="head"))["name"] in (
         "fomaml",
         "anil",
     )
@@ -136,14 +171,14 @@ def test_unknown_names_come_with_the_nearest(kind: str, table: dict[str, Any], w
     [
         ({"name": "maml", "net": MLP, "steps": "five"}, ["steps = 'five'", "a whole number"]),
         ({"name": "maml", "net": MLP, "steps": 2.5}, ["a whole number"]),
-        ({"name": "maml", "net": MLP, "first_order": 1}, ["true or false"]),
+        ({"name": "maml", "net": MLP, "multi_step": 1}, ["true or false"]),
         ({"name": "maml", "net": MLP, "lr": True}, ["a number"]),
         ({"name": "maml", "net": "mlp"}, ["a table with the name of a Module"]),
         ({"name": "maml", "net": {"name": "maml"}}, ["There is no net 'maml'"]),
         ({"name": "maml"}, ["needs net"]),
         ({"name": "maml", "net": {**MLP, "outputs": -1}}, ["'mlp' cannot be made"]),
         ({"name": "maml", "net": {**MLP, "hidden": 3}}, ["a list of a whole number"]),
-        ({"name": "fomaml", "net": MLP, "first_order": False}, ["stands for first_order = True", "use 'maml'"]),
+        ({"name": "fomaml", "net": MLP, "gradient": "exact"}, ["stands for gradient = 'first-order'", "use 'maml'"]),
         ({"name": "prototypical", "encoder": {"name": "flatten"}, "distance": "euclid"}, ["'cosine_distance'"]),
         ({"name": "prototypical", "encoder": {"name": "custom", "class": "os.system"}}, ["os.system", "encoder=..."]),
         ({"name": "custom", "class": "my.Learner"}, ["my.Learner", "learner=..."]),

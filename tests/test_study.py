@@ -38,7 +38,7 @@ def _image(x: Tensor) -> Tensor:
 def study(folder: Path, *, noise: float, entries: list[Entry] | None = None) -> Study:
     source = Episodes(pictures(noise), ways=3, shots=1, queries=4)
     made = Study(source, out=folder, seconds=10, validation=20, tests=40, entries=entries or [NEAREST, CANDIDATE])
-    made.budget = 4.0  # what a user may not ask for, so that the test is quick
+    made.budget = 6.0  # what a user may not ask for, so that the test is quick
     return made
 
 

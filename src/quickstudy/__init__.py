@@ -28,12 +28,17 @@ _NAMES = {
     "Episodes": "tasks.episodes",
     "Sinusoids": "tasks.functions",
     "GPDraws": "tasks.functions",
+    "Retrieval": "tasks.retrieval",
     "glyphs": "tasks.glyphs",
     "omniglot": "tasks.omniglot",
+    "cifar_fs": "tasks.cifar_fs",
+    "mini_imagenet": "tasks.mini_imagenet",
     "meta_train": "loops.meta_train",
     "Checkpoint": "loops.checkpoint",
     "evaluate": "evaluation.evaluate",
     "compare": "evaluation.compare",
+    "verify": "evaluation.verification",
+    "evaluate_stream": "evaluation.stream",
     "audit": "evaluation.audit",
     "check_learner": "contract",
     "Recipe": "recipe",
@@ -44,10 +49,46 @@ _NAMES = {
 }
 
 _FAMILIES = {
-    "metric": {"Prototypical": "learners.metric.prototypical"},
+    "metric": {
+        "Siamese": "learners.metric.siamese",
+        "Matching": "learners.metric.matching",
+        "Prototypical": "learners.metric.prototypical",
+        "Relation": "learners.metric.relation",
+        "SimpleShot": "learners.metric.simpleshot",
+        "SoftPrototypes": "learners.metric.soft_prototypes",
+    },
     "gradient": {
         "MAML": "learners.gradient.maml",
+        "ProtoMAML": "learners.gradient.proto_maml",
+        "Generated": "learners.gradient.generated",
         "Reptile": "learners.gradient.reptile",
+    },
+    "closed_form": {
+        "RidgeHead": "learners.closed_form.ridge_head",
+        "LogisticHead": "learners.closed_form.logistic_head",
+    },
+    "memory": {
+        "MANN": "learners.memory.mann",
+        "SNAIL": "learners.memory.snail",
+        "MetaNetworks": "learners.memory.meta_networks",
+        "Recurrent": "learners.memory.recurrent",
+        "LSTMCell": "learners.memory.cells",
+        "FastWeightsCell": "learners.memory.cells",
+        "DeltaCell": "learners.memory.cells",
+    },
+    "process": {
+        "ConditionalProcess": "learners.process.conditional",
+        "AttentiveProcess": "learners.process.attentive",
+        "InContext": "learners.process.in_context",
+    },
+    "bayesian": {
+        "DeepKernel": "learners.bayesian.deep_kernel",
+        "BayesianLastLayer": "learners.bayesian.last_layer",
+        "Ensemble": "learners.bayesian.ensemble",
+    },
+    "zero_shot": {
+        "Described": "learners.zero_shot.described",
+        "ESZSL": "learners.zero_shot.eszsl",
     },
     "baseline": {
         "NearestNeighbour": "learners.baseline.nearest",

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from .errors import BadExamples, ContractBroken
+from .errors import BadExamples, ContractBroken, UserError
 from .evaluation.evaluate import evaluating
 from .evaluation.measure import check_fit, singles
 from .evaluation.probes import answers
@@ -69,7 +69,8 @@ def check_learner(
     ['looped equals vectorised']
     """
     if tasks is None:
-        tasks = made_up_tasks(kind or learner.kinds[0], feature=feature, outputs=outputs)
+        kind = kind or learner.kinds[0]
+        tasks = made_up_tasks(kind, feature=feature, outputs=outputs, described=learner.zero_shot)
     some = singles(tasks.sample(0, 4)) if isinstance(tasks, TaskSource) else list(tasks)
     for task in some:
         check_task(task)
@@ -88,16 +89,25 @@ def check_learner(
     return [_kept(learner, promise()) for promise in promises]
 
 
-def made_up_tasks(kind: str, *, feature: tuple[int, ...] = (8,), outputs: int = 3, count: int = 4) -> list[Task]:
+def made_up_tasks(
+    kind: str, *, feature: tuple[int, ...] = (8,), outputs: int = 3, count: int = 4, described: bool = False
+) -> list[Task]:
     """Small tasks, all of one shape: classes are clouds, targets are smooth functions of the inputs.
+
+    Args:
+        kind: 'classification' or 'regression'.
+        feature: shape of an input.
+        outputs: classes, or the length of a target.
+        count: how many tasks.
+        described: with a description of each class, shaped as an input: about where its cloud is.
 
     >>> made_up_tasks("regression", outputs=1)[0].query.y.shape
     torch.Size([6, 1])
     """
-    return [_made_up(kind, feature, outputs, KEY.at("task", i).generator()) for i in range(count)]
+    return [_made_up(kind, feature, outputs, described, KEY.at("task", i).generator()) for i in range(count)]
 
 
-def _made_up(kind: str, feature: tuple[int, ...], outputs: int, generator: torch.Generator) -> Task:
+def _made_up(kind: str, feature: tuple[int, ...], outputs: int, described: bool, generator: torch.Generator) -> Task:
     shots, queries = 4, 2
     centres = torch.randn(outputs, *feature, generator=generator)
     sides = []
@@ -109,7 +119,8 @@ def _made_up(kind: str, feature: tuple[int, ...], outputs: int, generator: torch
             sides.append(Examples(x, torch.sin(x.flatten(1) @ centres.flatten(1).T / math.sqrt(centres[0].numel()))))
         else:
             sides.append(Examples(x, y, ways=outputs))
-    return Task(sides[0], sides[1])
+    known = centres + 0.1 * torch.randn(centres.shape, generator=generator) if described else None
+    return Task(sides[0], sides[1], known)
 
 
 def _kept(learner: Learner, found: Finding) -> Finding:
@@ -151,12 +162,14 @@ def _pure(learner: Learner, tasks: Sequence[Task]) -> Finding:
 
 
 def _odd_support(learner: Learner, task: Task) -> Finding:
-    """One class alone is legal; what cannot be learned from is refused before a learner sees it."""
+    """What cannot be learned from is refused with a message; what is legal but odd is learned from without NaN."""
     name = "odd support sets"
     support, feature = task.support, tuple(task.support.x.shape[1:])
+    huge = torch.zeros(1, *feature).expand(1 << 50, *feature)
     spoiled = {
         "empty": support.select(torch.arange(0)),
         "wrongly shaped": dataclasses.replace(support, x=support.x.unsqueeze(1)),
+        "larger than the memory": Examples(huge, support.y[:1].expand(1 << 50, *support.y.shape[1:]), ways=task.ways),
     }
     if support.x.is_floating_point():
         spoiled["holding NaN"] = dataclasses.replace(support, x=torch.full_like(support.x, torch.nan))
@@ -166,10 +179,38 @@ def _odd_support(learner: Learner, task: Task) -> Finding:
         except BadExamples:
             continue
         return Finding(name, False, f"a support set {what} is not refused")
-    if task.ways is None:
-        return Finding(name, True, "empty, NaN and wrongly shaped ones are refused")
+    told = ["empty, NaN, wrongly shaped and too large ones are refused"]
     with evaluating(learner):
-        output = answers.answer(learner, dataclasses.replace(task, support=support.select(support.y == 0)))
-    if bool(output.isnan().any()):
-        return Finding(name, False, "with examples of one class only, answers are NaN")
-    return Finding(name, True, "empty, NaN and wrongly shaped ones are refused, one class is learned from")
+        for what, odd in _odd_tasks(learner, task).items():
+            try:
+                check_fit(learner, odd, KEY)
+            except UserError as error:  # a clear refusal is an answer too, where it may be given
+                if what not in ("1,000 classes", "half precision"):
+                    return Finding(name, False, f"{what} is refused: {error}")
+                told.append(f"{what} refused")
+                continue
+            if bool(answers.answer(learner, odd).isnan().any()):
+                return Finding(name, False, f"with {what}, answers are NaN")
+            told.append(f"{what} learned from")
+    return Finding(name, True, "; ".join(told))
+
+
+def _odd_tasks(learner: Learner, task: Task) -> dict[str, Task]:
+    """Tasks that are legal, however odd, and two that a learner may refuse."""
+    support = task.support
+    made = {
+        "one example": dataclasses.replace(task, support=support.select(torch.arange(1))),
+        "half precision": dataclasses.replace(task, support=dataclasses.replace(support, x=support.x.half())),
+    }
+    if task.ways is None:
+        return made
+    made["one class"] = dataclasses.replace(task, support=support.select(support.y == 0))
+    made["a class without examples"] = dataclasses.replace(task, support=support.select(support.y != 0))
+    many = torch.arange(1000)
+    wide = Examples(support.x[many % len(support)], many, ways=1000)
+    query = dataclasses.replace(task.query, ways=1000)
+    description = None if task.description is None else task.description[many % len(task.description)]
+    made["1,000 classes"] = Task(wide, query, description)
+    if learner.zero_shot:
+        made["descriptions alone"] = dataclasses.replace(task, support=support.select(torch.arange(0)))
+    return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +33,8 @@ class Learner(nn.Module, abc.ABC):
     """Trained over many tasks, so that `adapt(support)` gives, at once, a state that answers the questions.
 
     `adapt` and `predict` are written for one task and are pure: they write nothing into the learner, its buffers
-    included. Vectorising over tasks, chunks and memory belong to the engine. A learner declares what holds for it:
+    included. Vectorising over tasks, chunks and memory belong to the engine. A learner declares what holds for it, as
+    a class or, where an option decides, as an instance:
 
     Attributes:
         State: the class of the states that `adapt` makes.
@@ -46,19 +47,19 @@ class Learner(nn.Module, abc.ABC):
         joint: `loss` embeds the whole batch of tasks at once, so it must not be cut into chunks.
         stochastic: `adapt` draws random numbers, from the `rng` it is given.
         iterative: adapts by steps whose number, `test_steps`, may be set for evaluation.
-        outer_step: steps of meta-training done so far, which `meta_train` sets, for objectives that change as it goes on.
+        outer_step: steps of meta-training done so far; `meta_train` sets it, for objectives that change as it goes on.
         zero_shot: an empty support set is legal, for it can learn from the description of the classes alone.
     """
 
-    State: ClassVar[type]
-    kinds: ClassVar[tuple[str, ...]] = ("classification",)
-    class_equivariant: ClassVar[bool] = False
-    order_sensitive: ClassVar[bool] = False
+    State: type
+    kinds: tuple[str, ...] = ("classification",)
+    class_equivariant: bool = False
+    order_sensitive: bool = False
     meta_gradient: Literal["exact", "surrogate", "none"] = "exact"
-    joint: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    iterative: ClassVar[bool] = False
-    zero_shot: ClassVar[bool] = False
+    joint: bool = False
+    stochastic: bool = False
+    iterative: bool = False
+    zero_shot: bool = False
     test_steps: int | None = None
     outer_step: int = 0
 

@@ -86,7 +86,8 @@ class Judging:
 
     def of(self, source: TaskSource, split: str) -> TaskSource:
         """The tasks to judge on."""
-        return source.of(split).replaced(**self.options)
+        # At once: the training ways may be more than that split has classes.
+        return source.replaced(split=split, **self.options)
 
 
 @dataclasses.dataclass(frozen=True)

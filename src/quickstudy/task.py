@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .errors import BadExamples
+from .machine import memory_available
 from .pytree import pytree, static, tree_flatten, tree_map, tree_unflatten
 
 
@@ -71,7 +72,7 @@ class Task:
     Args:
         support: what a learner adapts to.
         query: what it is asked; its labels are for training and judging only.
-        description: anything known beforehand: (ways, d) class descriptions, or (d,) meta-features of the task.
+        description: anything known beforehand: (ways, *d) class descriptions, or (d,) meta-features of the task.
         origin: where the examples came from.
 
     >>> x, y = torch.zeros(4, 2), torch.tensor([0, 1, 0, 1])
@@ -189,10 +190,22 @@ def is_padded(tasks: Task) -> bool:
     return tasks.support.mask is not None or tasks.query.mask is not None
 
 
-def check_examples(examples: Examples, *, what: str = "support", feature: tuple[int, ...] | None = None) -> None:
+def check_examples(
+    examples: Examples,
+    *,
+    what: str = "support",
+    feature: tuple[int, ...] | None = None,
+    may_be_empty: bool = False,
+) -> None:
     """Stop with one clear message when examples of one task cannot be learned from.
 
     Outside `vmap` only: it looks at values.
+
+    Args:
+        examples: of one task.
+        what: 'support' or 'query', for the message.
+        feature: shape that an input should have.
+        may_be_empty: a support set whose classes are described needs no examples.
 
     Raises:
         BadExamples: wrong shapes or types, no examples, labels out of range, NaN or infinity.
@@ -200,20 +213,31 @@ def check_examples(examples: Examples, *, what: str = "support", feature: tuple[
     x, y, ways = examples.x, examples.y, examples.ways
     if len(x) != len(y):
         raise BadExamples(f"The {what} set has {len(x)} inputs, but {len(y)} labels; give one label an input.")
-    if len(y) == 0:
+    if len(y) == 0 and not may_be_empty:
         raise BadExamples(f"The {what} set is empty; give at least one example.")
     if feature is not None and tuple(x.shape[1:]) != tuple(feature):
         raise BadExamples(
             f"The {what} inputs are shaped {tuple(x.shape[1:])}, but {tuple(feature)} is expected here; support, query"
             " and the examples a learner was trained on must have one shape."
         )
+    _check_size(x, what)
     if x.is_floating_point() and not bool(torch.isfinite(x).all()):
         row = int((~torch.isfinite(x.flatten(1))).any(1).nonzero()[0])
         raise BadExamples(f"The {what} input of row {row} holds NaN or infinity; leave it out or fill it in.")
     if ways is None:
         _check_targets(y, what)
-    else:
+    elif len(y):
         _check_labels(y, ways, what)
+
+
+def _check_size(x: Tensor, what: str) -> None:
+    """Refuse what cannot be looked at once: a view may be far larger than the storage behind it."""
+    needed, free = x.numel() * x.element_size(), memory_available()
+    if needed > free:
+        raise BadExamples(
+            f"The {what} set of {len(x):,} inputs shaped {tuple(x.shape[1:])} takes {needed / 2**30:,.1f} GiB, but"
+            f" {free / 2**30:,.1f} GiB of memory are free; adapt to fewer examples."
+        )
 
 
 def _check_targets(y: Tensor, what: str) -> None:
@@ -245,7 +269,7 @@ def check_task(task: Task) -> None:
     Raises:
         BadExamples: also when a class of the query is missing from the support, or shapes and types differ.
     """
-    check_examples(task.support, what="support")
+    check_examples(task.support, what="support", may_be_empty=task.description is not None)
     check_examples(task.query, what="query", feature=tuple(task.support.x.shape[1:]))
     if task.support.x.dtype != task.query.x.dtype:
         raise BadExamples(

@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from quickstudy.engine.joint import TOGETHER, embed_together
+from quickstudy.engine.mapping import map_tasks
 from quickstudy.errors import BadExamples, UserError
 from quickstudy.evaluation.audit import Audit, audit
 from quickstudy.evaluation.evaluate import evaluate
@@ -185,9 +187,13 @@ class PaddingIsRight(Prototypical):
 class PaddingIsNormalised(Prototypical):
     """Embeds padding with the rest, so that it enters what the batch is centred by."""
 
-    def _embed_real(self, x: Tensor, tasks: Task) -> Tensor:
-        embedded = self.encoder(x)
-        return (embedded - embedded.mean(0)).tanh()
+    def loss(self, tasks: Task, *, rng: Rng | None = None) -> Loss:
+        x = torch.cat([tasks.support.x, tasks.query.x], 1)
+        shift = self.encoder(x.flatten(0, 1)).mean(0)
+        embedded = embed_together(self.encoder, tasks)
+        sides = [dataclasses.replace(e, x=(e.x - shift).tanh()) for e in (embedded.support, embedded.query)]
+        centred = dataclasses.replace(embedded, support=sides[0], query=sides[1])
+        return Loss(*map_tasks(self.embedded_loss, centred, TOGETHER, rng=rng))
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,9 @@ def made(name: str) -> Learner:
         return {
             "maml": lambda: learner(dense(), steps=3, lr=0.3),
             "maml, relu": lambda: learner(dense(nn.ReLU), steps=3, lr=0.3),
-            "maml, learned rates": lambda: learner(dense(), steps=3, lr=0.3, learn_lr=True),
+            "maml, learned rates": lambda: learner(dense(), steps=3, lr=0.3, rule="layer-rates"),
             "anil": lambda: learner(dense(), steps=3, lr=0.3, moves="head"),
-            "anil, learned rates": lambda: learner(dense(), steps=3, lr=0.3, moves="head", learn_lr=True),
+            "anil, learned rates": lambda: learner(dense(), steps=3, lr=0.3, moves="head", rule="layer-rates"),
             "maml, norm, support": lambda: learner(dense(norm=True), steps=3, lr=0.3),
             "maml, norm, batch": lambda: learner(dense(norm=True), steps=3, lr=0.3, statistics="batch"),
         }[name]()

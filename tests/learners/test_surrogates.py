@@ -55,7 +55,7 @@ def far(found: list[Tensor], expected: list[Tensor]) -> float:
 
 @pytest.mark.parametrize("kind", ["classification", "regression"])
 def test_fomaml_is_the_query_gradient_at_the_adapted_weights(kind: str) -> None:
-    learner, lr, steps = MAML(net(), steps=4, lr=0.2, first_order=True), 0.2, 4
+    learner, lr, steps = MAML(net(), steps=4, lr=0.2, gradient="first-order"), 0.2, 4
     expected = [torch.zeros_like(p) for p in learner.net.parameters()]
     for task in tasks(kind):
         weights = [p.detach() for p in learner.net.parameters()]
@@ -71,7 +71,7 @@ def test_fomaml_is_the_query_gradient_at_the_adapted_weights(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["classification", "regression"])
 def test_second_order_maml_is_something_else(kind: str) -> None:
     batch = stack(tasks(kind))
-    first = gradients(MAML(net(), steps=4, lr=0.2, first_order=True), batch)
+    first = gradients(MAML(net(), steps=4, lr=0.2, gradient="first-order"), batch)
     assert far(gradients(MAML(net(), steps=4, lr=0.2), batch), first) > 1e-3
 
 

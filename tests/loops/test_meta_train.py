@@ -165,7 +165,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole(tmp_path: Path, monkeypatch
 def test_a_loss_that_is_not_finite_stops_with_step_task_and_cause() -> None:
     learner = small_learner()
     before = fingerprint(learner)
-    learner.rule.lr = 1e30
+    learner.descent.lr = 1e30
     with pytest.raises(TrainingStopped, match=r"step 1: the loss of episode \d+ is (nan|inf).*lower the inner lr"):
         train(learner, 3)
     assert fingerprint(learner) == before

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from quickstudy.errors import UnknownName, UserError
 from quickstudy.pytree import tree_leaves
-from quickstudy.task import Task, check_task, take
+from quickstudy.task import Task, check_task, take, trim
 from quickstudy.tasks.functions import Functions, GPDraws, Sinusoids
 
 SOURCES: list[Functions] = [Sinusoids(noise=0.1), GPDraws("rbf"), GPDraws("matern52"), GPDraws("periodic")]
+# As in TNP-pytorch, regression/data/gp.py, where the upper ends 47 and 50 - shots are excluded.
+TNP: dict[str, Any] = {"shots": (3, 46), "queries": (3, 46), "points": 49}
 
 
 def same(a: Task, b: Task) -> bool:
@@ -69,6 +71,65 @@ def test_manifests_know_functions_by_content() -> None:
     assert source.manifest(7) != source.replaced(noise=0.03).manifest(7)
 
 
+@pytest.mark.parametrize("source", [Sinusoids(noise=0.1, **TNP), GPDraws("matern52", **TNP)])
+@settings(deadline=None, max_examples=15)
+@given(first=st.integers(0, 2**30), count=st.integers(1, 9), which=st.integers(0, 8))
+def test_a_ragged_episode_is_the_same_in_every_batch(source: Functions, first: int, count: int, which: int) -> None:
+    which = which % count
+    assert same(take(source.sample(first, count), which), take(source.sample(first + which, 1), 0))
+    assert source.manifest(3, first=first, batch=1) == source.manifest(3, first=first, batch=3)
+
+
+def test_sizes_are_those_of_the_protocol() -> None:
+    tasks = Sinusoids(**TNP).sample(0, 5_000)
+    assert tasks.support.x.shape == tasks.query.y.shape == (5_000, 46, 1)
+    shots, queries = tasks.support.mask.sum(1), tasks.query.mask.sum(1)
+    counts = torch.bincount(shots, minlength=47)[3:].double()
+    assert len(counts) == 44
+    assert (counts - 5_000 / 44).abs().max() < 5 * math.sqrt(5_000 / 44)
+    assert (queries >= 3).all()
+    assert (queries <= 49 - shots).all()
+    middle = queries[(shots >= 20) & (shots <= 24)]
+    assert middle.double().mean() == pytest.approx((3 + 27) / 2, abs=1.5)
+    for side in (tasks.support, tasks.query):
+        assert torch.equal(side.mask, side.mask.sort(1, descending=True).values)
+        assert not side.x[~side.mask].any()
+        assert not side.y[~side.mask].any()
+
+
+def test_ragged_points_lie_on_one_function() -> None:
+    source = Sinusoids(shots=(1, 9), queries=(2, 30))
+    tasks, truth = source.sample(5, 200), source.truth(5, 200)
+    assert torch.equal(truth["noise"], torch.zeros(200, dtype=torch.float64))
+    for side in (tasks.support, tasks.query):
+        curve = truth["amplitude"][:, None, None] * torch.sin(side.x.double() - truth["phase"][:, None, None])
+        torch.testing.assert_close(side.y.double()[side.mask], curve[side.mask], atol=1e-5, rtol=0)
+        assert len(torch.unique(side.x[side.mask])) == int(side.mask.sum())
+
+
+def test_one_range_makes_the_other_side_no_shorter() -> None:
+    tasks = GPDraws(shots=5, queries=(1, 4)).sample(0, 50)
+    assert tasks.support.mask.all()
+    assert set(tasks.query.mask.sum(1).tolist()) == {1, 2, 3, 4}
+    check_task(trim(take(tasks, 0)))
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "matern52", "periodic"])
+def test_draws_of_known_numbers_are_white_under_them(kernel: Any) -> None:
+    source = GPDraws(kernel, period=(0.8, 1.6), noise=0.1, **TNP)
+    truth = source.truth(0, 300)
+    squares, points = 0.0, 0
+    for i in range(300):
+        task = trim(take(source.sample(i, 1), 0))
+        x = torch.cat([task.support.x, task.query.x]).double()[:, 0].numpy()
+        y = torch.cat([task.support.y, task.query.y]).double().numpy()
+        own = {name: float(value[i]) for name, value in truth.items()}
+        k = covariance(kernel, np.abs(x[:, None] - x), **own)
+        squares += float((y * np.linalg.solve(k + 0.1**2 * np.eye(len(x)), y)).sum())
+        points += len(x)
+    assert squares / points == pytest.approx(1, abs=5 * math.sqrt(2 / points))
+
+
 def test_a_sinusoid_with_fixed_options_is_that_sine() -> None:
     side = Sinusoids(amplitude=2, phase=0.5, x=(0, 1)).sample(0, 5).query
     torch.testing.assert_close(side.y, 2 * torch.sin(side.x - 0.5))
@@ -94,15 +155,19 @@ def test_noise_has_the_deviation_it_is_given() -> None:
     assert abs(difference.mean()) < 0.01
 
 
-def covariance(kernel: str, d: np.ndarray) -> np.ndarray:
-    """Written down anew, for lengthscale 0.5, scale 0.8 and period 1.5."""
+def covariance(
+    kernel: str, d: np.ndarray, lengthscale: float = 0.5, scale: float = 0.8, period: float = 1.5, noise: float = 0.0
+) -> np.ndarray:
+    """Written down anew, without the noise."""
     if kernel == "rbf":
-        k = np.exp(-(d**2) / (2 * 0.5**2))
+        k = np.exp(-(d**2) / (2 * lengthscale**2))
     elif kernel == "matern52":
-        k = (1 + math.sqrt(5) * d / 0.5 + 5 * d**2 / (3 * 0.5**2)) * np.exp(-math.sqrt(5) * d / 0.5)
+        k = (1 + math.sqrt(5) * d / lengthscale + 5 * d**2 / (3 * lengthscale**2)) * np.exp(
+            -math.sqrt(5) * d / lengthscale
+        )
     else:
-        k = np.exp(-2 * np.sin(math.pi * d / 1.5) ** 2 / 0.5**2)
-    return 0.8**2 * k
+        k = np.exp(-2 * np.sin(math.pi * d / period) ** 2 / lengthscale**2)
+    return scale**2 * k
 
 
 @pytest.mark.parametrize("kernel", ["rbf", "matern52", "periodic"])
@@ -138,6 +203,9 @@ def test_a_result_says_what_differs_from_the_default() -> None:
     [
         (Sinusoids, {"shots": 0}, "shots is 0"),
         (Sinusoids, {"queries": 2.5}, "queries is 2.5"),
+        (Sinusoids, {"shots": (5, 3)}, r"shots is \(5, 3\)"),
+        (Sinusoids, {"queries": (1, 2, 3)}, "a pair"),
+        (Sinusoids, {"shots": (1, 20), "queries": (5, 10), "points": 24}, "points is 24; .* at least 25"),
         (Sinusoids, {"noise": -1.0}, "noise is -1.0"),
         (Sinusoids, {"x": (1.0, 1.0)}, "all functions look alike"),
         (Sinusoids, {"amplitude": (5.0, 0.1)}, r"amplitude is \(5.0, 0.1\)"),

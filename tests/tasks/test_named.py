@@ -258,7 +258,8 @@ def test_what_is_missing_says_what_to_do(own_places: Path, tmp_path: Path, monke
 
 
 def test_fetch_verify_and_find(little: named.Named, server: Server, own_places: Path) -> None:
-    assert [(line.name, line.found, line.size) for line in named.catalogue()] == [("omniglot", None, little.size)]
+    expected = [("omniglot", None, little.size), ("cifar-100", None, 168_513_733)]
+    assert [(line.name, line.found, line.size) for line in named.catalogue()] == expected
     folder = named.fetch("omniglot")
     assert folder == own_places / "data" / "omniglot" == named.verify("omniglot")
     assert named.find("omniglot", "omniglot28.npz") == folder / "omniglot28.npz"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -73,27 +73,34 @@ class Bundle:
         return str(self.about["input"]["kind"])
 
     @torch.no_grad()
-    def adapt(self, x: Any, labels: Any, *, rng: Rng | None = None) -> tuple[Any, Envelope]:
+    def adapt(
+        self, x: Any, labels: Any, *, descriptions: Mapping[str, Any] | None = None, rng: Rng | None = None
+    ) -> tuple[Any, Envelope]:
         """The state that has learned from examples, and the envelope that says what its answers mean.
 
         Args:
-            x: (n, *feature) uint8 (0..255, scaled to 0..1) or floating; tensor or array.
+            x: (n, *feature) uint8 (0..255, scaled to 0..1) or floating; tensor or array. None for no examples, where
+                all classes are described.
             labels: n of any kind for classification, whose names are kept; n or (n, d) numbers for regression.
+            descriptions: name of a class -> its description, typed as `x`, for learners that read them: these are the
+                classes then, with or without examples.
             rng: for learners that draw random numbers; a fixed key when None.
 
         Raises:
             BadExamples: shapes, types or values that cannot be learned from.
         """
-        x = self._inputs(x)
-        names: tuple[str, ...] = ()
-        if self.kind == "classification":
+        x = torch.zeros(0, *self.feature, dtype=self._dtype) if x is None else self._inputs(x)
+        names, description = self._described(descriptions)
+        if self.kind == "regression":
+            support = Examples(x, self._targets(labels))
+        elif description is not None:
+            support = Examples(x, _numbered(labels, names), ways=len(names))
+        else:
             pool = Pool.of(x, labels)
             names, support = pool.classes, Examples(x, pool.y, ways=len(pool.classes))
-        else:
-            support = Examples(x, self._targets(labels))
-        check_examples(support, feature=self.feature)
+        check_examples(support, feature=self.feature, may_be_empty=description is not None)
         try:
-            state = self.learner.adapt(support, rng=rng or (Rng(0) if self.learner.stochastic else None))
+            state = self.learner.adapt(support, description, rng=rng or (Rng(0) if self.learner.stochastic else None))
         except (IndexError, RuntimeError, ValueError) as error:
             what = f"{len(x)} examples{f' of {len(names)} classes' if names else ''}"
             reason = str(error).partition("\n")[0]
@@ -143,6 +150,17 @@ class Bundle:
             raise BadExamples("There is one number where inputs should be; give an array of (n, *feature).")
         return x.to(self._dtype)
 
+    def _described(self, descriptions: Mapping[str, Any] | None) -> tuple[tuple[str, ...], Tensor | None]:
+        """Names of the classes that are described, and their descriptions (ways, *d)."""
+        if descriptions is None:
+            return (), None
+        if not self.learner.zero_shot:
+            raise BadExamples(f"{type(self.learner).__name__} does not read descriptions; give it examples alone.")
+        shapes = {tuple(np.shape(d)) for d in descriptions.values()}
+        if len(shapes) != 1:
+            raise BadExamples(f"Descriptions must be of one shape, but these are shaped {sorted(shapes)}.")
+        return tuple(descriptions), self._inputs(np.stack([np.asarray(d) for d in descriptions.values()]))
+
     def _targets(self, labels: Any) -> Tensor:
         try:
             y = torch.as_tensor(np.asarray(labels, dtype=np.float64)).to(self._dtype)
@@ -153,3 +171,12 @@ class Bundle:
     @property
     def _dtype(self) -> torch.dtype:
         return next((p.dtype for p in self.learner.parameters()), torch.float32)
+
+
+def _numbered(labels: Any, names: tuple[str, ...]) -> Tensor:
+    """(n,) which of the described classes each label names."""
+    values = labels.tolist() if isinstance(labels, np.ndarray | Tensor) else list(labels)
+    unknown = sorted({str(v) for v in values} - set(names))
+    if unknown:
+        raise BadExamples(f"There are examples of '{unknown[0]}', which has no description; describe it too.")
+    return torch.tensor([names.index(str(v)) for v in values], dtype=torch.int64)

@@ -43,6 +43,11 @@ def choose(learner: nn.Module, tasks: Task) -> Plan:
     recurrent = next((m for m in learner.modules() if isinstance(m, nn.RNNBase)), None)
     if recurrent is not None:
         return Plan("loop", 1, f"{type(recurrent).__name__} cannot be vectorised over tasks")
+    gradients = {getattr(m, "gradient", None) for m in learner.modules()} if torch.is_grad_enabled() else set()
+    if "checkpointed" in gradients:
+        return Plan("loop", 1, "what the backward pass computes again can only be dropped one task at a time")
+    if "implicit" in gradients:
+        return Plan("loop", 1, "the equations of an implicit gradient are solved one task at a time")
     on_cpu = tasks.support.x.device.type == "cpu"
     if on_cpu and any(isinstance(m, nn.modules.conv._ConvNd) for m in learner.modules()):
         # Without a graph the queries are one forward pass, while adapting may take many.

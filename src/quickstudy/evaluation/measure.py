@@ -129,6 +129,10 @@ def check_fit(learner: Learner, task: Task, rng: Rng | None = None) -> None:
         raise UserError(
             f"{name} serves {' and '.join(learner.kinds)}, but these are tasks of {task.kind}; choose another learner."
         )
+    if not len(task.support) and not learner.zero_shot:
+        raise BadExamples(
+            f"{name} learns from examples, and this task has none; give some, or choose a zero-shot learner."
+        )
     shape, width = tuple(task.support.x.shape[1:]), task.ways or task.query.y.shape[-1]
     wanted = f"{width} classes" if task.ways else f"targets of length {width}"
     needs = f"{name} cannot take these tasks (inputs shaped {shape} of {task.support.x.dtype}, {wanted})"

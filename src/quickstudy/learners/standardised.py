@@ -75,6 +75,15 @@ class Standardised(Learner):
     def test_steps(self, steps: int | None) -> None:
         setattr(self.learner, "test_steps", steps)  # noqa: B010  (only iterative learners have it)
 
+    @property
+    def outer_step(self) -> int:
+        """Steps of meta-training done, as the learner inside has it."""
+        return self.learner.outer_step
+
+    @outer_step.setter
+    def outer_step(self, step: int) -> None:
+        self.learner.outer_step = step
+
     @torch.no_grad()
     def fit_scale(self, source: TaskSource, *, tasks: int = 256) -> None:
         """Take mean and deviation of the targets from the first training tasks of a source.

@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import secrets
 import struct
+import tarfile
 import urllib.error
 import urllib.request
 import zipfile
@@ -23,6 +24,7 @@ from ..errors import BadFile, MissingData, QuickstudyError
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, of how much
 
 BLOCK = 1 << 16  # bytes read at a time
+DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,28 +156,52 @@ def hash_of(path: Path, like: str = "sha256:") -> str:
 
 
 def read_archive(path: Path, *, most_files: int = 100_000, most_bytes: int = 1 << 31) -> Iterator[tuple[str, bytes]]:
-    """Name and content of every file in a zip archive, by name; nothing is unpacked to the disk.
+    """Name and content of every file in a zip or .tar.gz archive, by name; nothing is unpacked to the disk.
+
+    Links and devices in a tar are no files, and are passed over.
 
     Raises:
         BadFile: no archive, a damaged one, one with names that lead out of a folder, or one that unpacks to more than
             `most_files` files or `most_bytes` bytes.
     """
+    tar = path.name.endswith((".tar.gz", ".tgz"))
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            size = sum(entry.file_size for entry in entries)
-            if len(entries) > most_files or size > most_bytes:
-                raise BadFile(
-                    f"{path} unpacks to {len(entries):,} files and {size:,} bytes; at most {most_files:,} files and"
-                    f" {most_bytes:,} bytes are read."
-                )
-            for entry in entries:
-                _check_name(path, entry.filename)
-            for entry in sorted(entries, key=lambda e: e.filename):
-                with archive.open(entry) as file:
-                    yield entry.filename, file.read(entry.file_size)  # no more than was counted above
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError) as error:
-        raise BadFile(f"{path} cannot be read as a zip archive: {error}. Delete it and fetch it again.") from error
+        with tarfile.open(path, "r:gz") if tar else zipfile.ZipFile(path) as archive:
+            entries: dict[str, Any] = {}
+            files = size = 0
+            for name, length, entry in _entries(archive):  # a tar is unpacked to be listed: no further than is allowed
+                files, size = files + 1, size + length
+                if files > most_files or size > most_bytes:
+                    raise BadFile(
+                        f"{path} unpacks to at least {files:,} files and {size:,} bytes; at most {most_files:,} files"
+                        f" and {most_bytes:,} bytes are read."
+                    )
+                _check_name(path, name)
+                entries[name] = entry
+            for name in sorted(entries):
+                yield name, _content(archive, entries[name])
+    except (*DAMAGED, struct.error, EOFError, OSError, RuntimeError) as error:
+        kind = "tar" if tar else "zip"
+        raise BadFile(f"{path} cannot be read as a {kind} archive: {error}. Delete it and fetch it again.") from error
+
+
+def _entries(archive: zipfile.ZipFile | tarfile.TarFile) -> Iterator[tuple[str, int, Any]]:
+    """(name, bytes, entry) of every file."""
+    if isinstance(archive, zipfile.ZipFile):
+        yield from ((entry.filename, entry.file_size, entry) for entry in archive.infolist() if not entry.is_dir())
+    else:
+        yield from ((entry.name, entry.size, entry) for entry in archive if entry.isfile())
+
+
+def _content(archive: zipfile.ZipFile | tarfile.TarFile, entry: Any) -> bytes:
+    """What an entry holds, and no more of it than was counted."""
+    if isinstance(archive, zipfile.ZipFile):
+        with archive.open(entry) as file:
+            return file.read(entry.file_size)
+    inside = archive.extractfile(entry)
+    assert inside is not None  # it is None for what is no file
+    with inside:
+        return inside.read(entry.size)
 
 
 def read_arrays(path: Path, *names: str) -> dict[str, np.ndarray]:

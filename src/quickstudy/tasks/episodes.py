@@ -23,7 +23,7 @@ class Episodes(TaskSource):
     Args:
         pool: what to draw from.
         ways: classes a task; a pair (least, most) draws the number anew in every episode.
-        shots: support examples a class, or a pair.
+        shots: support examples a class, or a pair; 0 is legal where the classes of the pool are described.
         queries: query examples a class.
         seed: of the episodes.
         split: 'train', 'validation' or 'test'.
@@ -50,8 +50,10 @@ class Episodes(TaskSource):
             raise UserError(f"queries is {self.queries}; it must be a whole number, the same in every episode.")
         for name, count in (("ways", self.ways), ("shots", self.shots), ("queries", self.queries)):
             low, high = _range(count)
-            if low < 1 or high < low:
-                raise UserError(f"{name} is {count}; it must be at least 1, or a pair (least, most).")
+            least = 0 if name == "shots" and self.pool.descriptions is not None else 1
+            if low < least or high < low:
+                why = " (0 needs a pool whose classes are described)" if name == "shots" and low == 0 else ""
+                raise UserError(f"{name} is {count}; it must be at least {least}, or a pair (least, most){why}.")
         self._classes = self.pool.members(self.split)
         order = torch.argsort(self.pool.y, stable=True)
         sizes = torch.bincount(self.pool.y, minlength=len(self.pool.classes))
@@ -92,11 +94,12 @@ class Episodes(TaskSource):
             classes = torch.from_numpy(places["classes"])
         else:
             masks, classes = self._ragged(episodes, support, query, torch.from_numpy(places["classes"]))
-        origin = Origin(support[0], query[0], classes)
+        known = self.pool.descriptions
         return Task(
-            Examples(self._images(support[0]), support[1], masks[0], ways=most_ways),
-            Examples(self._images(query[0]), query[1], masks[1], ways=most_ways),
-            origin=origin,
+            Examples(_scaled(self.pool.x[support[0]]), support[1], masks[0], ways=most_ways),
+            Examples(_scaled(self.pool.x[query[0]]), query[1], masks[1], ways=most_ways),
+            None if known is None else _scaled(known[classes]),
+            Origin(support[0], query[0], classes),
         )
 
     def _draw(self, episodes: np.ndarray, ways: int, most: int) -> dict[str, np.ndarray]:
@@ -126,9 +129,9 @@ class Episodes(TaskSource):
         masks = ((support[1] < ways) & (nth <= shots), query[1] < ways)
         return masks, torch.where(torch.arange(classes.shape[1]) < ways, classes, -1)
 
-    def _images(self, rows: Tensor) -> Tensor:
-        x = self.pool.x[rows]
-        return x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x
+
+def _scaled(x: Tensor) -> Tensor:
+    return x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x
 
 
 def _range(count: Count) -> tuple[int, int]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import abc
 import inspect
 import math
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..errors import UnknownName, UserError
 from ..task import Examples, Task
+from .episodes import Count
 from .source import TaskSource
 
 Range = float | tuple[float, float]  # a number, or (least, most): drawn uniformly, anew in every episode
@@ -21,29 +24,42 @@ class Functions(TaskSource):
     """One function an episode: what a family of functions adds is `_values`, and its options.
 
     The splits are one distribution under different keys. An option has a key of its own, and so has the support: with
-    other queries or other noise the functions stay the same.
+    other queries or other noise the functions stay the same. Where shots or queries are ranges, batches are padded and
+    masked, always to the same length.
+
+    Attributes:
+        own: the options that an episode may have its own value of, which `truth` tells.
     """
 
     kind = "regression"
-    shots: int
-    queries: int
+    own: ClassVar[tuple[str, ...]]
+    shots: Count
+    queries: Count
+    points: int | None
     noise: float
     x: tuple[float, float]
+    _shots: tuple[int, int]  # both ends
+    _queries: tuple[int, int]
 
     @abc.abstractmethod
     def _values(self, x: np.ndarray, episodes: np.ndarray) -> np.ndarray:
         """(T, n) function values, without noise, at (T, n) places."""
 
     def prepare(self) -> None:
-        for name in ("shots", "queries"):
-            count = getattr(self, name)
-            if not isinstance(count, int) or count < 1:
-                raise UserError(f"{name} is {count}; it must be a whole number of at least 1.")
+        self._shots, self._queries = _whole("shots", self.shots), _whole("queries", self.queries)
+        most, fewest = self._shots[1], self._queries[0]
+        if self.points is not None and (not isinstance(self.points, int) or self.points < most + fewest):
+            raise UserError(
+                f"points is {self.points}; it must be a whole number of at least {most + fewest}, since a task may have"
+                f" {most} shots and has {fewest} queries or more."
+            )
         if not 0 <= self.noise < math.inf:
             raise UserError(f"noise is {self.noise}; it is a standard deviation and must be at least 0.")
         low, high = _ends("x", self.x)
         if low == high:
             raise UserError(f"x is {self.x}; give a range (least, most), for at one place all functions look alike.")
+        for name in self.own:
+            _ends(name, getattr(self, name))
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -54,25 +70,60 @@ class Functions(TaskSource):
                 told[name] = getattr(self, name)
         return told
 
+    def truth(self, first: int, count: int) -> dict[str, Tensor]:
+        """What an episode's function is made of: (T,) float64 values of each option in `own`, and of the noise.
+
+        >>> Sinusoids(amplitude=2.0).truth(first=0, count=2)["amplitude"]
+        tensor([2., 2.], dtype=torch.float64)
+        """
+        episodes = np.arange(first, first + count)
+        made = {name: torch.from_numpy(self._option(name, episodes)[:, 0]) for name in self.own}
+        return made | {"noise": torch.full((count,), self.noise, dtype=torch.float64)}
+
     def sample(self, first: int, count: int) -> Task:
         episodes = np.arange(first, first + count)
         x = self._places(episodes)
         y = self._values(x, episodes) + self.noise * self._normal("noise", episodes)
         inputs, targets = (torch.from_numpy(a.astype(np.float32)).unsqueeze(-1) for a in (x, y))
-        k = self.shots
-        return Task(Examples(inputs[:, :k], targets[:, :k]), Examples(inputs[:, k:], targets[:, k:]))
+        most, longest = self._shots[1], self._queries[1]
+        if not self._ragged:
+            return Task(Examples(inputs[:, :most], targets[:, :most]), Examples(inputs[:, most:], targets[:, most:]))
+        shots, queries = (torch.from_numpy(a) for a in self._counts(episodes))
+        begin = torch.zeros_like(shots)
+        return Task(_part(inputs, targets, begin, shots, most), _part(inputs, targets, shots, queries, longest))
+
+    @property
+    def _ragged(self) -> bool:
+        """Whether episodes differ in their numbers of points."""
+        return any(low < high for low, high in (self._shots, self._queries))
+
+    def _counts(self, episodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(T, 1) each episode's own numbers of shots and of queries, every number being equally likely."""
+        uniform = self.rng.at("shape").uniform(episodes, 2)
+        (low, high), (fewest, most) = self._shots, self._queries
+        shots = low + (uniform[:, :1] * (high - low + 1)).astype(np.int64)
+        room = most if self.points is None else np.minimum(most, self.points - shots)
+        return shots, fewest + (uniform[:, 1:] * (room - fewest + 1)).astype(np.int64)
 
     def _places(self, episodes: np.ndarray) -> np.ndarray:
         low, high = _ends("x", self.x)
-        sides = [self.rng.at(side, "x").uniform(episodes, n) for side, n in self._sides()]
+        uniform = self._row(episodes, lambda side, n: self.rng.at(side, "x").uniform(episodes, n))
         # As a learner gets them, in float32: the values belong to these places and not to ones that are a little off.
-        return (low + (high - low) * np.concatenate(sides, axis=1)).astype(np.float32).astype(np.float64)
+        return (low + (high - low) * uniform).astype(np.float32).astype(np.float64)
 
     def _normal(self, name: str, episodes: np.ndarray) -> np.ndarray:
-        return np.concatenate([self.rng.at(side, name).normal(episodes, n) for side, n in self._sides()], axis=1)
+        return self._row(episodes, lambda side, n: self.rng.at(side, name).normal(episodes, n))
 
-    def _sides(self) -> tuple[tuple[str, int], ...]:
-        return ("support", self.shots), ("query", self.queries)
+    def _row(self, episodes: np.ndarray, draw: Callable[[str, int], np.ndarray]) -> np.ndarray:
+        """Numbers of an episode's support points, then of its queries, then of points that only fill the row."""
+        most, longest = self._shots[1], self._queries[1]
+        numbers = np.concatenate([draw("support", most), draw("query", longest)], axis=1)
+        if not self._ragged:
+            return numbers
+        shots = self._counts(episodes)[0]
+        place = np.arange(min(most + longest, self.points or most + longest))
+        after = np.where(place < shots + longest, most + place - shots, place - longest)
+        return np.take_along_axis(numbers, np.where(place < shots, place, after), axis=1)
 
     def _option(self, name: str, episodes: np.ndarray) -> np.ndarray:
         """(T, 1) each episode's own value of an option that may be a range."""
@@ -86,8 +137,9 @@ class Sinusoids(Functions):
     Unlike GPDraws two numbers say everything, so ten points are enough to know a curve.
 
     Args:
-        shots: support points.
-        queries: query points; 10 in the paper's training, more make a test sharper.
+        shots: support points, a number or (least, most).
+        queries: query points, likewise; 10 in the paper's training, more make a test sharper.
+        points: how many support and query points there may be together, where these are ranges.
         amplitude: of the curves, a number or (least, most).
         phase: in radians, a number or (least, most).
         x: where points may lie (least, most).
@@ -96,7 +148,7 @@ class Sinusoids(Functions):
         split: 'train', 'validation' or 'test'.
 
     Returns:
-        Tasks with x (T, n, 1) and y (T, n, 1), float32, without ways and without origin.
+        Tasks with x (T, n, 1) and y (T, n, 1), float32, without ways and without origin; masked where they differ in n.
 
     Raises:
         UserError: an option that makes no sense; the message names it.
@@ -108,11 +160,14 @@ class Sinusoids(Functions):
     (torch.Size([3, 5, 1]), torch.Size([3, 100, 1]), 'regression')
     """
 
+    own = ("amplitude", "phase")
+
     def __init__(
         self,
         *,
-        shots: int = 10,
-        queries: int = 10,
+        shots: Count = 10,
+        queries: Count = 10,
+        points: int | None = None,
         amplitude: Range = (0.1, 5.0),
         phase: Range = (0.0, math.pi),
         x: tuple[float, float] = (-5.0, 5.0),
@@ -120,14 +175,10 @@ class Sinusoids(Functions):
         seed: int = 0,
         split: str = "train",
     ):
-        self.shots, self.queries, self.amplitude, self.phase = shots, queries, amplitude, phase
+        self.shots, self.queries, self.points = shots, queries, points
+        self.amplitude, self.phase = amplitude, phase
         self.x, self.noise, self.seed, self.split, self.name = x, noise, seed, split, "sinusoids"
         self.prepare()
-
-    def prepare(self) -> None:
-        super().prepare()
-        _ends("amplitude", self.amplitude)
-        _ends("phase", self.phase)
 
     def _values(self, x: np.ndarray, episodes: np.ndarray) -> np.ndarray:
         return self._option("amplitude", episodes) * np.sin(x - self._option("phase", episodes))
@@ -140,8 +191,9 @@ class GPDraws(Functions):
 
     Args:
         kernel: 'rbf' (smooth), 'matern52' (twice differentiable) or 'periodic'.
-        shots: support points.
-        queries: query points.
+        shots: support points, a number or (least, most).
+        queries: query points, likewise.
+        points: how many support and query points there may be together, where these are ranges.
         lengthscale: a number or (least, most), in units of x; for 'periodic' without unit.
         scale: standard deviation of the function values, a number or (least, most).
         period: of 'periodic', a number or (least, most), in units of x.
@@ -151,7 +203,7 @@ class GPDraws(Functions):
         split: 'train', 'validation' or 'test'.
 
     Returns:
-        Tasks with x (T, n, 1) and y (T, n, 1), float32, without ways and without origin.
+        Tasks with x (T, n, 1) and y (T, n, 1), float32, without ways and without origin; masked where they differ in n.
 
     Raises:
         UnknownName: no such kernel.
@@ -165,12 +217,15 @@ class GPDraws(Functions):
     (torch.Size([3, 5, 1]), torch.Size([3, 20, 1]))
     """
 
+    own = ("lengthscale", "scale", "period")
+
     def __init__(
         self,
         kernel: Literal["rbf", "matern52", "periodic"] = "rbf",
         *,
-        shots: int = 10,
-        queries: int = 10,
+        shots: Count = 10,
+        queries: Count = 10,
+        points: int | None = None,
         lengthscale: Range = (0.1, 0.6),
         scale: Range = (0.1, 1.0),
         period: Range = 1.0,
@@ -179,7 +234,7 @@ class GPDraws(Functions):
         seed: int = 0,
         split: str = "train",
     ):
-        self.kernel, self.shots, self.queries = kernel, shots, queries
+        self.kernel, self.shots, self.queries, self.points = kernel, shots, queries, points
         self.lengthscale, self.scale, self.period = lengthscale, scale, period
         self.x, self.noise, self.seed, self.split, self.name = x, noise, seed, split, "gp-draws"
         self.prepare()
@@ -188,7 +243,7 @@ class GPDraws(Functions):
         super().prepare()
         if self.kernel not in ("rbf", "matern52", "periodic"):
             raise UnknownName.among("kernel", self.kernel, ("rbf", "matern52", "periodic"))
-        for name in ("lengthscale", "scale", "period"):
+        for name in self.own:
             if _ends(name, getattr(self, name))[0] <= 0:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be above 0.")
 
@@ -217,3 +272,19 @@ def _ends(name: str, value: Range) -> tuple[float, float]:
     if len(pair) != 2 or not all(math.isfinite(end) for end in pair) or pair[0] > pair[1]:
         raise UserError(f"{name} is {value}; it must be a number, or a pair (least, most).")
     return float(pair[0]), float(pair[1])
+
+
+def _whole(name: str, count: Count) -> tuple[int, int]:
+    pair = (count, count) if isinstance(count, int) else tuple(count) if isinstance(count, tuple | list) else ()
+    if len(pair) != 2 or not all(isinstance(end, int) for end in pair) or not 1 <= pair[0] <= pair[1]:
+        raise UserError(f"{name} is {count}; it must be a whole number of at least 1, or a pair (least, most) of them.")
+    return pair[0], pair[1]
+
+
+def _part(x: Tensor, y: Tensor, begin: Tensor, count: Tensor, length: int) -> Examples:
+    """The (T, length) points of one side, `count` of each row from `begin` on, the rest being padding."""
+    place = torch.arange(length)
+    mask = place < count
+    columns = torch.where(mask, begin + place, 0).unsqueeze(-1)
+    inputs, targets = (torch.where(mask.unsqueeze(-1), a.gather(1, columns), 0) for a in (x, y))
+    return Examples(inputs, targets, mask)

@@ -56,7 +56,7 @@ CANVAS = 64  # pixels of a side of the shapes that are distorted
 BATCH = 64  # classes drawn at once: about 200 MB for 20 drawers of 28 x 28
 
 
-def glyphs(*, size: int = 28, drawers: int = 20, seed: int = 0, cache: bool = True) -> Pool:
+def glyphs(*, size: int = 28, drawers: int = 20, seed: int = 0, described: bool = False, cache: bool = True) -> Pool:
     """Some 1,100 characters of 14 scripts, each drawn `drawers` times; whole scripts are kept aside.
 
     Unlike Omniglot it needs no download, has printed shapes as descriptions (`printed_shapes`), and no two classes look
@@ -67,6 +67,7 @@ def glyphs(*, size: int = 28, drawers: int = 20, seed: int = 0, cache: bool = Tr
         size: pixels of a side.
         drawers: pictures of a class; each has a face of the font and distortions of its own.
         seed: of the distortions; the classes and their sides do not depend on it.
+        described: give each class its printed, undistorted shape (1, size, size) as a description.
         cache: keep the pictures in `cache_folder()`. A folder that cannot be written to is done without.
 
     Returns:
@@ -92,6 +93,7 @@ def glyphs(*, size: int = 28, drawers: int = 20, seed: int = 0, cache: bool = Tr
         classes=tuple(f"{script}/U+{code:04X}" for (script, _), code in zip(homes, codes, strict=True)),
         groups=tuple(script for script, _ in homes),
         split=tuple(side for _, side in homes),
+        descriptions=printed_shapes(size)[:, None] if described else None,
     )
 
 

@@ -29,6 +29,8 @@ class Pool:
         groups: C names of the group that each class belongs to.
         split: C of 'train', 'validation', 'test' or '' (left out).
         origin: (N,) the drawing that a row was made from: rotations and copies of one image share a number.
+        descriptions: (C, *d) what is known of each class without an example (attributes, a printed shape), of a
+            floating type or uint8 as `x`; None where nothing is.
 
     Raises:
         BadExamples: lengths or types that do not fit together. Values are looked at when a task is drawn, not here:
@@ -42,6 +44,7 @@ class Pool:
     groups: tuple[str, ...]
     split: tuple[str, ...]
     origin: Tensor | None = None
+    descriptions: Tensor | None = None
 
     def __post_init__(self) -> None:
         n, c = len(self.x), len(self.classes)
@@ -54,6 +57,8 @@ class Pool:
             )
         if len(self.groups) != c or len(self.split) != c:
             raise BadExamples(f"{c} classes need {c} groups and {c} splits; got {len(self.groups)}, {len(self.split)}.")
+        if self.descriptions is not None and len(self.descriptions) != c:
+            raise BadExamples(f"{c} classes need {c} descriptions, not {len(self.descriptions)}.")
         if int(self.y.min()) < 0 or int(self.y.max()) >= c:
             raise BadExamples(f"y runs from {int(self.y.min())} to {int(self.y.max())}, but there are {c} classes.")
         unknown = set(self.split) - {*SPLITS, ""}
@@ -153,8 +158,10 @@ class Pool:
         (the published Omniglot protocols; rotating before splitting is a leak).
 
         Raises:
-            BadExamples: the examples are not square images.
+            BadExamples: the examples are not square images, or classes have descriptions, which cannot be turned.
         """
+        if self.descriptions is not None:
+            raise BadExamples(f"The classes of '{self.name}' are described, and a turned class would be another one.")
         if self.x.dim() < 3 or self.x.shape[-1] != self.x.shape[-2]:
             raise BadExamples(f"Only square images can be turned; '{self.name}' holds {tuple(self.x.shape[1:])}.")
         c = len(self.classes)

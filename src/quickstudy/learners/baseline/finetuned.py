@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from ...errors import BadExamples, UserError
+from ...errors import UserError
 from ...functional.inner_loop import Weights, inner_loop
 from ...functional.prototypes import class_sums
 from ...learner import Loss, criterion
 from ...pytree import pytree
 from ...rng import Rng
-from ...task import Examples, Task, batch_size, take, trim
+from ...task import Examples, Task
 from ..gradient.rules import fixed_rule
+from ..pool_classes import classify_pool
 from .frozen import features as frozen
 from .steps import StepsInAdapting
 
@@ -109,32 +110,13 @@ class FineTuned(StepsInAdapting):
         return self.scale * F.normalize(z, dim=-1) @ F.normalize(weight, dim=-1).T
 
     def loss(self, tasks: Task, *, rng: Rng | None = None) -> Loss:
-        """Cross-entropy of each task's examples among all classes of the pool, embedded at once.
-
-        The metric is the share of queries whose class is found among all of them.
+        """Cross-entropy among all classes of the pool.
 
         Raises:
             BadExamples: a task does not say which classes of the pool it has, or there are more of them than `classes`.
         """
         del rng
-        each = [trim(take(tasks, i)) for i in range(batch_size(tasks))]
-        labels = [self._pool_labels(task) for task in each]
-        x = torch.cat([side for task in each for side in (task.support.x, task.query.x)])
-        logits = self._logits(self.encoder(x).flatten(1), self.head).split([len(y) for y in labels])
-        rows = []
-        for task, output, y in zip(each, logits, labels, strict=True):
-            hits = (output.argmax(-1) == y)[len(task.support) :].to(output.dtype)
-            rows.append((F.cross_entropy(output, y), hits.mean().detach()))
-        return Loss(*(torch.stack(column) for column in zip(*rows, strict=True)))
+        return classify_pool(tasks, self._classify, classes=self.classes, learner="FineTuned")
 
-    def _pool_labels(self, task: Task) -> Int[Tensor, " n"]:
-        if task.origin is None or task.origin.classes is None:
-            raise BadExamples(
-                "FineTuned is trained on the classes of a pool, but these tasks do not say which they have."
-            )
-        if int(task.origin.classes.min()) < 0 or int(task.origin.classes.max()) >= self.classes:
-            raise BadExamples(
-                f"A task has class {int(task.origin.classes.max())} of its pool, but this learner has classes"
-                f" 0..{self.classes - 1}; make it with the number of classes in the pool, classes=..."
-            )
-        return task.origin.classes[torch.cat([task.support.y, task.query.y])]
+    def _classify(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n classes"]:
+        return self._logits(self.encoder(x).flatten(1), self.head)

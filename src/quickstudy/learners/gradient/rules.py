@@ -1,4 +1,4 @@
-"""Update rules of the inner loop: what a gradient does to the weights."""
+"""Update rules of the inner loop that learn nothing: what a gradient does to the weights."""
 
 from __future__ import annotations
 
@@ -12,29 +12,18 @@ from ...functional.inner_loop import Rule, Weights
 
 
 class SGD(nn.Module):
-    """weights - lr * gradient; the rates may be learned, one a tensor of the net (a 'layer').
+    """weights - lr * gradient."""
 
-    Args:
-        lr: the rate, or where learned rates begin.
-        names: parameters that have a learned rate each; none for a fixed rate.
-    """
-
-    def __init__(self, lr: float, names: tuple[str, ...] = ()):
+    def __init__(self, lr: float):
         super().__init__()
         self.lr = lr
-        # A dot separates modules in torch, so it cannot stand in the name of a parameter.
-        self.rates = nn.ParameterDict({n.replace(".", "/"): nn.Parameter(torch.tensor(float(lr))) for n in names})
 
     def start(self, weights: Weights) -> None:
         del weights
 
-    def step(self, weights: Weights, gradients: Weights, memory: Any) -> tuple[Weights, None]:
-        del memory
-        return {name: w - self._rate(name) * gradients[name] for name, w in weights.items()}, None
-
-    def _rate(self, name: str) -> float | Tensor:
-        key = name.replace(".", "/")
-        return self.rates.get(key, self.lr)
+    def step(self, weights: Weights, gradients: Weights, memory: Any, loss: Tensor) -> tuple[Weights, None]:
+        del memory, loss
+        return {name: w - self.lr * gradients[name] for name, w in weights.items()}, None
 
 
 class Adam(nn.Module):
@@ -51,7 +40,8 @@ class Adam(nn.Module):
         zeros = {name: torch.zeros_like(w) for name, w in weights.items()}
         return zeros, dict(zeros), 0
 
-    def step(self, weights: Weights, gradients: Weights, memory: Any) -> tuple[Weights, Any]:
+    def step(self, weights: Weights, gradients: Weights, memory: Any, loss: Tensor) -> tuple[Weights, Any]:
+        del loss
         first, second, count = memory
         (b1, b2), count = self.betas, count + 1
         first = {n: b1 * first[n] + (1 - b1) * g for n, g in gradients.items()}
@@ -63,13 +53,15 @@ class Adam(nn.Module):
         return moved, (first, second, count)
 
 
+FIXED: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}
+
+
 def fixed_rule(name: str, lr: float) -> Rule:
-    """The rule that a name stands for, 'adam' or 'sgd', with a rate that is not learned.
+    """The rule that a name stands for, 'sgd' or 'adam', with a rate that is not learned.
 
     Raises:
         UnknownName: neither of them.
     """
-    rules: dict[str, type[Adam] | type[SGD]] = {"adam": Adam, "sgd": SGD}
-    if name not in rules:
-        raise UnknownName.among("rule", name, rules)
-    return rules[name](lr)
+    if name not in FIXED:
+        raise UnknownName.among("rule", name, FIXED)
+    return FIXED[name](lr)

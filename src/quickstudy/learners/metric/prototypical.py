@@ -8,13 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ...functional.batch_norm import call
 from ...functional.distances import squared_euclidean
 from ...functional.prototypes import class_sums
-from ...learner import Learner, Loss, criterion, metric
 from ...pytree import pytree
-from ...rng import Rng
-from ...task import Examples, Task, batch_size, take
+from ...task import Examples
+from ..embeds import Embeds
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 
@@ -37,7 +35,7 @@ class Prototypes:
         return self.sums / self.counts.clamp(min=1).unsqueeze(-1)
 
 
-class Prototypical(Learner):
+class Prototypical(Embeds):
     """Nearest class mean in a learned embedding.
 
     Unlike matching networks it keeps one vector a class, so its state does not grow with the shots. In training, the
@@ -55,49 +53,18 @@ class Prototypical(Learner):
     """
 
     State = Prototypes
-    class_equivariant = True
-    joint = True
 
     def __init__(self, encoder: nn.Module, *, distance: Distance = squared_euclidean):
         super().__init__()
         self.encoder, self.distance = encoder, distance
 
-    def adapt(self, support: Examples, description: Tensor | None = None, *, rng: Rng | None = None) -> Prototypes:
-        del description, rng
-        return self.prototypes(call(self.encoder, {}, support.x, policy="running"), support)
-
-    def prototypes(self, embedded: Float[Tensor, "n d"], support: Examples) -> Prototypes:
-        """The state for a support set that is embedded already."""
+    def remember(self, z: Float[Tensor, "n d"], support: Examples) -> Prototypes:
         assert support.ways is not None
-        return Prototypes(*class_sums(embedded, support.y, support.ways, support.mask))
+        return Prototypes(*class_sums(z, support.y, support.ways, support.mask))
 
-    def predict(self, state: Prototypes, x: Float[Tensor, q * feature]) -> Float[Tensor, "q ways"]:
-        return self.answer(state, call(self.encoder, {}, x, policy="running"))
-
-    def answer(self, state: Prototypes, embedded: Float[Tensor, "q d"]) -> Float[Tensor, "q ways"]:
-        """Logits for queries that are embedded already; a class without examples is never the answer."""
-        return torch.where(state.counts > 0, -self.distance(embedded, state.means), -torch.inf)
+    def answer(self, state: Prototypes, z: Float[Tensor, "q d"]) -> Float[Tensor, "q ways"]:
+        return torch.where(state.counts > 0, -self.distance(z, state.means), -torch.inf)
 
     def update(self, state: Prototypes, examples: Examples) -> Prototypes:
         more = self.adapt(examples)
         return Prototypes(state.sums + more.sums, state.counts + more.counts)
-
-    def loss(self, tasks: Task, *, rng: Rng | None = None) -> Loss:
-        del rng
-        count, shots = batch_size(tasks), tasks.support.y.shape[1]
-        x = torch.cat([tasks.support.x, tasks.query.x], 1)
-        embedded = self._embed_real(x.flatten(0, 1), tasks).unflatten(0, (count, -1))
-        rows = []
-        for i in range(count):
-            task = take(tasks, i)
-            output = self.answer(self.prototypes(embedded[i, :shots], task.support), embedded[i, shots:])
-            rows.append((criterion(output, task.query), metric(output, task.query).detach()))
-        return Loss(*(torch.stack(column) for column in zip(*rows, strict=True)))
-
-    def _embed_real(self, x: Tensor, tasks: Task) -> Tensor:
-        """Embed all examples at once, leaving out padding, which would enter the statistics of batch norm."""
-        if tasks.support.mask is None or tasks.query.mask is None:
-            return self.encoder(x)
-        real = torch.cat([tasks.support.mask, tasks.query.mask], 1).flatten()
-        embedded = self.encoder(x[real])
-        return embedded.new_zeros(len(x), embedded.shape[1]).index_put((real,), embedded)

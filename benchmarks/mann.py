@@ -1,0 +1,101 @@
+"""Memory-augmented networks on Omniglot: accuracy on the k-th instance of a class (docs/results.md).
+
+    python benchmarks/mann.py            train what is not trained yet (it resumes), judge, write the records
+    python benchmarks/mann.py --hours 1
+
+Streams of 5 classes with 10 instances of each in random order, every one answered before its label is told; images of
+20x20 pixels without convolutions, rotations as classes. Trained on the 1,200 classes of training and validation, judged
+on 1,000 streams of the 423 test classes. Every figure is of the last weights.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+import _records
+from quickstudy.engine.memory import keep_freed_memory
+from quickstudy.errors import MissingData
+from quickstudy.evaluation.stream import StreamResult, evaluate_stream
+from quickstudy.loops.checkpoint import Checkpoint
+from quickstudy.loops.meta_train import meta_train
+from quickstudy.recipe import Recipe
+from quickstudy.rng import Rng
+
+PAPER = "Santoro et al. 2016, arXiv:1605.06065, table 1"
+PUBLISHED = {1: 36.4, 2: 82.8, 3: 91.0, 4: 92.6, 5: 94.9, 10: 98.1}
+RECIPE = "mann-omniglot"
+
+
+def main() -> None:
+    options = _records.arguments(__doc__.splitlines()[0]).parse_args()
+    torch.set_num_threads(options.threads)
+    keep_freed_memory()
+    if options.only not in RECIPE:
+        return
+    try:
+        _records.write("mann", train_and_judge(options.hours, quick=options.quick), quick=options.quick)
+    except MissingData as missing:
+        print(f"skipped {RECIPE}: {missing}")
+
+
+def train_and_judge(hours: float, *, quick: bool) -> list[dict[str, Any]]:
+    """Train, or go on training, and judge the last weights on 1,000 streams."""
+    recipe = Recipe.read(_records.HERE.parent / "recipes" / f"{RECIPE}.toml")
+    learner, source = recipe.make_learner(), recipe.make_source()
+    folder = _records.RUNS / RECIPE
+    steps = 2 if quick else recipe.train.steps
+    records = meta_train(
+        learner,
+        source,
+        steps=steps,
+        tasks=recipe.train.tasks,
+        optimizer=recipe.train.optimizers(),
+        schedule=recipe.train.schedules(),
+        rng=Rng(recipe.seed),
+        checkpoint=None if quick else Checkpoint(folder, recipe.train.checkpoint_every),
+        resume=not quick,
+        seconds=hours * 3600,
+    )
+    for _ in records if quick else _records.logged(records, folder / "curve.jsonl"):
+        pass
+    points = _records.curve(folder / "curve.jsonl")
+    last = points[-1] if points and not quick else {"step": steps, "cpu": 0.0}
+    budget = "full" if last["step"] >= steps else f"capped at {last['step']:,} of {steps:,} steps"
+    more = {
+        "budget": "quick" if quick else budget,
+        "cpu_seconds": round(last["cpu"]),
+        "curve": _records.thinned(points),
+        "recipe": RECIPE,
+    }
+    result = evaluate_stream(learner, source.test, tasks=4 if quick else 1_000)
+    return [record(result, k) | more for k in result.by_instance]
+
+
+def record(result: StreamResult, k: int) -> dict[str, Any]:
+    """What all records say, of the k-th instances."""
+    value, ci95 = result.by_instance[k]
+    return {
+        "work": "mann/kth-instance",
+        "learner": "mann",
+        "variant": f"instance {k:2d}",  # numbers of one width, so that they sort as numbers
+        "metric": "accuracy",
+        "value": round(value, 4),
+        "ci95": round(ci95, 4),
+        "split": result.protocol["split"],
+        "tasks": result.tasks - result.left_out,
+        "queries": result.protocol["ways"],
+        "interval": "95% t over tasks",
+        "seeds": 1,
+        "transductive": result.protocol["transductive"],
+        "statistics": None,
+        "ece": None,
+        "manifest": result.manifest,
+        "published": f"{PUBLISHED[k]} ({PAPER})" if k in PUBLISHED else "none",
+        **_records.circumstances(),
+    }
+
+
+if __name__ == "__main__":
+    main()
