@@ -77,6 +77,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "omniglot": {"rotations": False, "ways": 20},
     "cifar-fs": {"partition": "fc100", "ways": 5},
     "mini-imagenet": {"ways": 5},
+    "movielens": {"shots": 4, "split": "test"},
+    "fs-mol": {"queries": 3},
     "sinusoids": {"shots": 3, "amplitude": [1, 2], "split": "test"},
     "gp": {"shots": 3},
     "retrieval": {"pairs": 3, "queries": 2},
@@ -103,7 +105,7 @@ def test_round_trip(entry: Entry) -> None:
     for key, value in OPTIONS[entry.name].items():
         if not isinstance(value, dict):
             assert table[key] == value, key
-    if entry.name in ("glyphs", "omniglot"):  # making them twice takes seconds, and shows nothing more
+    if entry.name in ("glyphs", "omniglot", "fs-mol"):  # making them twice takes seconds, and shows nothing more
         return
     again = registry.build_source(table) if entry.kind == "source" else registry.build(entry.kind, table)
     assert type(again) is type(first)

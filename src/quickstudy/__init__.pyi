@@ -23,10 +23,13 @@ from .task import Examples as Examples
 from .task import Task as Task
 from .tasks.cifar_fs import cifar_fs as cifar_fs
 from .tasks.episodes import Episodes as Episodes
+from .tasks.fs_mol import fs_mol as fs_mol
 from .tasks.functions import GPDraws as GPDraws
 from .tasks.functions import Sinusoids as Sinusoids
 from .tasks.glyphs import glyphs as glyphs
+from .tasks.groups import Groups as Groups
 from .tasks.mini_imagenet import mini_imagenet as mini_imagenet
+from .tasks.movielens import movielens as movielens
 from .tasks.omniglot import omniglot as omniglot
 from .tasks.pool import Pool as Pool
 from .tasks.retrieval import Retrieval as Retrieval

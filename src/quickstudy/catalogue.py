@@ -224,6 +224,8 @@ SOURCES = _of(
         "arXiv:1606.04080",
     ),
     ("sinusoids", _T + "functions:Sinusoids", "sine curves of random amplitude and phase", "arXiv:1703.03400"),
+    ("movielens", _T + "movielens:movielens", "films rated by a user, who is a task", "doi:10.1145/2827872"),
+    ("fs-mol", _T + "fs_mol:fs_mol", "molecules measured in an assay, which is a task", "openreview:701FtuyLlAd"),
     ("retrieval", _T + "retrieval:Retrieval", "letters with digits: which digit had this letter?", "arXiv:1610.06258"),
     ("gp", _T + "functions:GPDraws", "curves drawn from a Gaussian process", "arXiv:1807.01622"),
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import types
+import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -83,6 +84,10 @@ def build_source(table: Table) -> Any:
     maker = entry.load()
     if isinstance(maker, type):
         return build("source", table)
+    if not mentions(typing.get_type_hints(maker)["return"], "Pool"):
+        source = build("source", table)
+        source.made_from = {"name": entry.name}
+        return source
     episodes = importlib.import_module("quickstudy.tasks.episodes").Episodes
     own, others = parameters(episodes), parameters(maker)
     del own["pool"]
@@ -107,8 +112,11 @@ def describe(value: Any) -> dict[str, Any]:
     {'name': 'mlp', 'inputs': 2, 'outputs': 1, 'hidden': [40, 40]}
     """
     made_from = getattr(value, "made_from", None)
-    if made_from is not None:
+    if made_from is not None and hasattr(value, "pool"):
         return {**made_from, **_options(value, leave_out="pool")}
+    if made_from is not None:
+        options = parameters(find("source", made_from["name"]).load())
+        return {**made_from, **{name: _plain(getattr(value, name)) for name in options}}
     cls = type(value)
     of_class = [e for e in CATALOGUE if e.target.endswith(f":{cls.__name__}") and e.load() is cls]
     if not of_class:

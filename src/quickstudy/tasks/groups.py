@@ -1,0 +1,133 @@
+"""Tasks that exist already: one for each user, assay or sensor, whose rows are dealt to support and queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import BadExamples, NotEnoughExamples, UnknownName, UserError
+from ..rng import distinct
+from ..task import Examples, Origin, Task
+from .pool import SPLITS
+from .source import TaskSource
+
+Features = Tensor | Callable[[Tensor], Tensor]  # (N, *feature), or (rows,) numbers -> (rows, *feature)
+
+
+class Groups(TaskSource):
+    """Each episode is one group: some of its rows are the support set, others the queries, chosen anew every time.
+
+    Unlike `Episodes` nothing is put together from classes: a task is a task of the data, and whole groups stand on one
+    side of the split. Groups with too few rows are left out, and `left_out` says how many.
+
+    Args:
+        name: what results call these tasks.
+        x: (N, *feature) inputs, or a function of row numbers, for inputs that are stored some other way.
+        y: (N, d) floating targets.
+        group: (N,) which group each row belongs to, 0..G-1.
+        sides: (G,) 'train', 'validation', 'test' or '' (left out).
+        description: (G, d) what is known of each group beforehand.
+        shots: support rows of a task.
+        queries: query rows of a task.
+        seed: of the episodes.
+        split: 'train', 'validation' or 'test'.
+
+    Raises:
+        BadExamples: lengths or types that do not fit together.
+        NotEnoughExamples: no group of the split has rows enough.
+
+    >>> y, group = torch.arange(12.0).view(12, 1), torch.arange(12) // 4
+    >>> source = Groups("sensors", y, y, group, ("train", "validation", "test"), shots=2, queries=1)
+    >>> source.sample(first=0, count=5).support.x.shape
+    torch.Size([5, 2, 1])
+    """
+
+    kind = "regression"
+
+    def __init__(
+        self,
+        name: str,
+        x: Features,
+        y: Tensor,
+        group: Tensor,
+        sides: Sequence[str],
+        *,
+        description: Tensor | None = None,
+        shots: int = 10,
+        queries: int = 10,
+        seed: int = 0,
+        split: str = "train",
+    ):
+        self.name, self.x, self.y, self.group, self.sides = name, x, y, group, tuple(sides)
+        self.description, self.shots, self.queries = description, shots, queries
+        self.seed, self.split = seed, split
+        self._check()
+        self.prepare()
+
+    def _check(self) -> None:
+        """Stop where the parts do not fit together."""
+        n, groups = len(self.y), len(self.sides)
+        if self.y.dim() != 2 or not self.y.is_floating_point():
+            raise BadExamples(
+                f"Targets are (n, d) and floating, but these are {tuple(self.y.shape)} of {self.y.dtype}."
+            )
+        if self.group.shape != (n,) or (isinstance(self.x, Tensor) and len(self.x) != n):
+            inputs = len(self.x) if isinstance(self.x, Tensor) else n
+            raise BadExamples(f"There are {n} targets, {inputs} inputs and {len(self.group)} groups; give one of each.")
+        if n and (int(self.group.min()) < 0 or int(self.group.max()) >= groups):
+            low, high = int(self.group.min()), int(self.group.max())
+            raise BadExamples(f"Groups run from {low} to {high}, but {groups} have a side of the split.")
+        if unknown := set(self.sides) - {*SPLITS, ""}:
+            raise UnknownName.among("split", unknown.pop(), SPLITS)
+        if self.description is not None and len(self.description) != groups:
+            raise BadExamples(f"{groups} groups need {groups} descriptions, not {len(self.description)}.")
+
+    def prepare(self) -> None:
+        for name in ("shots", "queries"):
+            count = getattr(self, name)
+            if not isinstance(count, int) or count < 1:
+                raise UserError(f"{name} is {count}; it must be a whole number of at least 1.")
+        sizes = torch.bincount(self.group, minlength=len(self.sides))
+        mine = torch.tensor([side == self.split for side in self.sides], dtype=torch.bool)
+        need = self.shots + self.queries
+        fit = mine & (sizes >= need)
+        if not bool(fit.any()):
+            most = int(sizes[mine].max()) if bool(mine.any()) else 0
+            raise NotEnoughExamples(
+                f"A task needs {self.shots} support + {self.queries} query rows, but of the {int(mine.sum())} groups of"
+                f" the {self.split} split of '{self.name}' the largest has {most}. Lower shots or queries."
+            )
+        self.left_out = int((mine & ~fit).sum())
+        self._groups = fit.nonzero().flatten().numpy()
+        self._order = torch.argsort(self.group, stable=True).numpy()
+        self._sizes, self._starts = sizes.numpy(), (sizes.cumsum(0) - sizes).numpy()
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        about = {"source": self.name, "shots": self.shots, "queries": self.queries, "groups": len(self._groups)}
+        return about | {"groups_left_out": self.left_out}
+
+    def sample(self, first: int, count: int) -> Task:
+        episodes = np.arange(first, first + count)
+        place = (self.rng.at("group").uniform(episodes, 1)[:, 0] * len(self._groups)).astype(np.int64)
+        chosen = self._groups[np.minimum(place, len(self._groups) - 1)]
+        uniform = self.rng.at("rows").uniform(episodes, 2 * (self.shots + self.queries))
+        within = distinct(uniform, self._sizes[chosen])
+        rows = torch.from_numpy(self._order[self._starts[chosen][:, None] + within])
+        support, query = rows[:, : self.shots], rows[:, self.shots :]
+        description = None if self.description is None else self.description[chosen]
+        return Task(
+            Examples(self._inputs(support), self.y[support]),
+            Examples(self._inputs(query), self.y[query]),
+            description,
+            Origin(support, query, group=torch.from_numpy(chosen)),
+        )
+
+    def _inputs(self, rows: Tensor) -> Tensor:
+        if isinstance(self.x, Tensor):
+            return self.x[rows]
+        return self.x(rows.flatten()).unflatten(0, rows.shape)
