@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import _records
@@ -34,7 +35,14 @@ class Trained:
 
 
 def train(
-    recipe: Recipe, name: str, *, hours: float, quick: bool, plan: Plan | None = None, every: int = 100
+    recipe: Recipe,
+    name: str,
+    *,
+    hours: float,
+    quick: bool,
+    plan: Plan | None = None,
+    every: int = 100,
+    prepare: Callable[[Learner, TaskSource], None] | None = None,
 ) -> Trained:
     """Train, or go on training, until the recipe's last step or the cap on the hours of all runs together.
 
@@ -45,9 +53,12 @@ def train(
         quick: two steps, of which nothing is kept.
         plan: how a batch of tasks is run; the engine chooses when None.
         every: steps between two points of the curve.
+        prepare: what is done with a new learner first, such as taking a scale from the source.
     """
     learner, source = recipe.make_learner(), recipe.make_source()
     learner.plan = plan
+    if prepare is not None:
+        prepare(learner, source)
     folder = _records.RUNS / name
     steps = QUICK if quick else recipe.train.steps
     records = meta_train(
