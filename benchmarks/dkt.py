@@ -34,7 +34,7 @@ import _records
 from quickstudy.evaluation.evaluate import evaluate
 from quickstudy.evaluation.intervals import mean_interval
 from quickstudy.evaluation.result import Result
-from quickstudy.functional import gp
+from quickstudy.functional.solvers import gp
 from quickstudy.learner import Learner
 from quickstudy.learners.bayesian.deep_kernel import DeepKernel
 from quickstudy.learners.bayesian.last_layer import BayesianLastLayer

@@ -29,7 +29,7 @@ from _training import train
 from quickstudy.engine.memory import keep_freed_memory
 from quickstudy.evaluation.evaluate import evaluate, evaluating
 from quickstudy.evaluation.intervals import mean_interval
-from quickstudy.functional.gp import matern52, periodic, posterior, rbf
+from quickstudy.functional.solvers.gp import matern52, periodic, posterior, rbf
 from quickstudy.learner import Learner
 from quickstudy.outputs import Gaussian
 from quickstudy.pytree import pytree

@@ -15,13 +15,11 @@ from typing import Any
 import torch
 
 import _records
+from _training import train
 from quickstudy.engine.memory import keep_freed_memory
 from quickstudy.errors import MissingData
-from quickstudy.evaluation.stream import StreamResult, evaluate_stream
-from quickstudy.loops.checkpoint import Checkpoint
-from quickstudy.loops.meta_train import meta_train
+from quickstudy.evaluation.protocols.stream import StreamResult, evaluate_stream
 from quickstudy.recipe import Recipe
-from quickstudy.rng import Rng
 
 PAPER = "Santoro et al. 2016, arXiv:1605.06065, table 1"
 PUBLISHED = {1: 36.4, 2: 82.8, 3: 91.0, 4: 92.6, 5: 94.9, 10: 98.1}
@@ -43,34 +41,9 @@ def main() -> None:
 def train_and_judge(hours: float, *, quick: bool) -> list[dict[str, Any]]:
     """Train, or go on training, and judge the last weights on 1,000 streams."""
     recipe = Recipe.read(_records.HERE.parent / "recipes" / f"{RECIPE}.toml")
-    learner, source = recipe.make_learner(), recipe.make_source()
-    folder = _records.RUNS / RECIPE
-    steps = 2 if quick else recipe.train.steps
-    records = meta_train(
-        learner,
-        source,
-        steps=steps,
-        tasks=recipe.train.tasks,
-        optimizer=recipe.train.optimizers(),
-        schedule=recipe.train.schedules(),
-        rng=Rng(recipe.seed),
-        checkpoint=None if quick else Checkpoint(folder, recipe.train.checkpoint_every),
-        resume=not quick,
-        seconds=hours * 3600,
-    )
-    for _ in records if quick else _records.logged(records, folder / "curve.jsonl"):
-        pass
-    points = _records.curve(folder / "curve.jsonl")
-    last = points[-1] if points and not quick else {"step": steps, "cpu": 0.0}
-    budget = "full" if last["step"] >= steps else f"capped at {last['step']:,} of {steps:,} steps"
-    more = {
-        "budget": "quick" if quick else budget,
-        "cpu_seconds": round(last["cpu"]),
-        "curve": _records.thinned(points),
-        "recipe": RECIPE,
-    }
-    result = evaluate_stream(learner, source.test, tasks=4 if quick else 1_000)
-    return [record(result, k) | more for k in result.by_instance]
+    trained = train(recipe, RECIPE, hours=hours, quick=quick)
+    result = evaluate_stream(trained.learner, trained.source.test, tasks=4 if quick else 1_000)
+    return [record(result, k) | trained.cost | {"recipe": RECIPE} for k in result.by_instance]
 
 
 def record(result: StreamResult, k: int) -> dict[str, Any]:

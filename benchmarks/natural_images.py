@@ -27,7 +27,7 @@ from quickstudy.engine.memory import keep_freed_memory
 from quickstudy.errors import MissingData
 from quickstudy.evaluation.evaluate import evaluate
 from quickstudy.recipe import Recipe
-from quickstudy.tasks.mini_imagenet import prepare
+from quickstudy.tasks.datasets.mini_imagenet import prepare
 
 SNELL = "Snell et al. 2017, arXiv:1703.05175"
 SUNG = "Sung et al. 2018, arXiv:1711.06025"

@@ -20,13 +20,11 @@ from typing import Any
 import torch
 
 import _records
+from _training import train
 from quickstudy.engine.memory import keep_freed_memory
 from quickstudy.errors import MissingData
 from quickstudy.evaluation.evaluate import evaluate
-from quickstudy.loops.checkpoint import Checkpoint
-from quickstudy.loops.meta_train import meta_train
 from quickstudy.recipe import Recipe
-from quickstudy.rng import Rng
 
 PROTO = "Snell et al. 2017, arXiv:1703.05175"
 FINN = "Finn et al. 2017, arXiv:1703.03400"
@@ -93,43 +91,15 @@ def main() -> None:
 def train_and_judge(run: Run, hours: float, *, quick: bool) -> list[dict[str, Any]]:
     """Train, or go on training, and judge the last weights on 1,000 test episodes."""
     recipe = Recipe.read(_records.HERE.parent / "recipes" / f"{run.recipe}.toml")
-    learner, source = recipe.make_learner(), recipe.make_source()
-    folder = _records.RUNS / run.recipe
-    steps = 2 if quick else recipe.train.steps
-    records = meta_train(
-        learner,
-        source,
-        steps=steps,
-        tasks=recipe.train.tasks,
-        optimizer=recipe.train.optimizers(),
-        schedule=recipe.train.schedules(),
-        rng=Rng(recipe.seed),
-        checkpoint=None if quick else Checkpoint(folder, recipe.train.checkpoint_every),
-        resume=not quick,
-        seconds=hours * 3600,
-    )
-    for _ in records if quick else _records.logged(records, folder / "curve.jsonl"):
-        pass
-    points = _records.curve(folder / "curve.jsonl")
-    last = points[-1] if points else {"step": steps, "cpu": 0.0}
-    budget = "full" if last["step"] >= steps else f"capped at {last['step']:,} of {steps:,} steps"
+    trained = train(recipe, run.recipe, hours=hours, quick=quick)
     made = []
     for work in run.works:
         if work.statistics:
-            learner.statistics = work.statistics  # type: ignore[assignment]
-        result = evaluate(learner, source.test.replaced(**work.options), tasks=4 if quick else 1_000)
-        more = {
-            "budget": "quick" if quick else budget,
-            "published": work.published,
-            "cpu_seconds": round(last["cpu"]),
-            "curve": _records.thinned(points),
-            "recipe": run.recipe,
-        }
-        made.append(
-            _records.record(
-                work.name, run.learner, result, **more, **({"variant": work.variant} if work.variant else {})
-            )
-        )
+            trained.learner.statistics = work.statistics  # type: ignore[assignment]
+        result = evaluate(trained.learner, trained.source.test.replaced(**work.options), tasks=4 if quick else 1_000)
+        more = trained.cost | {"published": work.published, "recipe": run.recipe}
+        more |= {"variant": work.variant} if work.variant else {}
+        made.append(_records.record(work.name, run.learner, result, **more))
     return made
 
 

@@ -217,7 +217,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     keep_freed_memory()
-    wanted = [cell for cell in CELLS if options.cells in ("", f"{cell[0]}x{cell[1]}")]
+    cells = "5x1" if options.quick else options.cells
+    wanted = [cell for cell in CELLS if cells in ("", f"{cell[0]}x{cell[1]}")]
     for name, row in ROWS.items():
         if options.only not in name:
             continue
@@ -265,7 +266,7 @@ def records(
             figure = row.published[CELLS.index((ways, shots))]
             more = (
                 trained.cost
-                | _records.use(learner, tests)
+                | _records.use(learner, tests, repeats=1 if quick else 30)
                 | {"published": f"{figure} ({row.source})" if figure else None}
             )
             more["command"] = f"python benchmarks/omniglot_table.py --only {name}"

@@ -80,7 +80,7 @@ def judged(data: str, name: str, source: TaskSource, inputs: int, hours: float, 
         trained = train(recipe, f"real-{data}-{name}", hours=hours, quick=quick, plan=plan, prepare=_scaled)
         learner, cost = trained.learner, trained.cost
     result = evaluate(learner, source.test, tasks=10 if quick else 500, batch=50)
-    more = cost | _records.use(learner, source.test) | {"published": None}
+    more = cost | _records.use(learner, source.test, repeats=1 if quick else 30) | {"published": None}
     return _records.record(f"real/{data}", name, result, **more)
 
 

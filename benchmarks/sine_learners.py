@@ -69,7 +69,7 @@ def rows(name: str, hours: float, *, quick: bool) -> list[Table]:
         if steps is not None:
             learner.test_steps = steps
         result = evaluate(learner, tests, tasks=8 if quick else 600, batch=100)
-        more = trained.cost | _records.use(learner, tests) | {"published": None}
+        more = trained.cost | _records.use(learner, tests, repeats=1 if quick else 30) | {"published": None}
         more |= {"variant": f"{steps} steps"} if steps not in (None, 1) else {}
         more["command"] = f"python benchmarks/sine_learners.py --only {name}"
         made.append(_records.record(WORK, name, result, **more))

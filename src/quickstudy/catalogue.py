@@ -214,18 +214,33 @@ NETS = _of(
 )
 SOURCES = _of(
     "source",
-    ("glyphs", _T + "glyphs:glyphs", "characters of many scripts, drawn by the library itself; no download"),
-    ("omniglot", _T + "omniglot:omniglot", "handwritten characters of 50 alphabets", "doi:10.1126/science.aab3050"),
-    ("cifar-fs", _T + "cifar_fs:cifar_fs", "photographs of 100 classes, 32 pixels; also FC100", "arXiv:1805.08136"),
+    ("glyphs", _T + "drawn.glyphs:glyphs", "characters of many scripts, drawn by the library itself; no download"),
+    (
+        "omniglot",
+        _T + "datasets.omniglot:omniglot",
+        "handwritten characters of 50 alphabets",
+        "doi:10.1126/science.aab3050",
+    ),
+    (
+        "cifar-fs",
+        _T + "datasets.cifar_fs:cifar_fs",
+        "photographs of 100 classes, 32 pixels; also FC100",
+        "arXiv:1805.08136",
+    ),
     (
         "mini-imagenet",
-        _T + "mini_imagenet:mini_imagenet",
+        _T + "datasets.mini_imagenet:mini_imagenet",
         "100 classes of ImageNet, 84 pixels; bring the images",
         "arXiv:1606.04080",
     ),
     ("sinusoids", _T + "functions:Sinusoids", "sine curves of random amplitude and phase", "arXiv:1703.03400"),
-    ("movielens", _T + "movielens:movielens", "films rated by a user, who is a task", "doi:10.1145/2827872"),
-    ("fs-mol", _T + "fs_mol:fs_mol", "molecules measured in an assay, which is a task", "openreview:701FtuyLlAd"),
+    ("movielens", _T + "datasets.movielens:movielens", "films rated by a user, who is a task", "doi:10.1145/2827872"),
+    (
+        "fs-mol",
+        _T + "datasets.fs_mol:fs_mol",
+        "molecules measured in an assay, which is a task",
+        "openreview:701FtuyLlAd",
+    ),
     ("retrieval", _T + "retrieval:Retrieval", "letters with digits: which digit had this letter?", "arXiv:1610.06258"),
     ("gp", _T + "functions:GPDraws", "curves drawn from a Gaussian process", "arXiv:1807.01622"),
 )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from quickstudy.errors import BadExamples, UserError
 from quickstudy.evaluation.intervals import mean_interval
-from quickstudy.evaluation.stream import StreamResult, evaluate_stream
+from quickstudy.evaluation.protocols.stream import StreamResult, evaluate_stream
 from quickstudy.learner import Learner
 from quickstudy.learners.gradient.maml import MAML
 from quickstudy.learners.metric.prototypical import Prototypes, Prototypical

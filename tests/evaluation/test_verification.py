@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from quickstudy.errors import UserError
-from quickstudy.evaluation.verification import verify
-from quickstudy.functional.roc import area_by_task, best_threshold, equal_error_threshold, error_rates
+from quickstudy.evaluation.protocols.roc import area_by_task, best_threshold, equal_error_threshold, error_rates
+from quickstudy.evaluation.protocols.verification import verify
 from quickstudy.learners.metric.prototypical import Prototypical
 from quickstudy.learners.metric.siamese import Siamese
 from quickstudy.rng import Rng

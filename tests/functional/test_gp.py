@@ -11,7 +11,7 @@ import torch
 from scipy.stats import multivariate_normal
 from torch import Tensor
 
-from quickstudy.functional import gp
+from quickstudy.functional.solvers import gp
 from quickstudy.rng import Rng
 
 

@@ -19,8 +19,8 @@ from quickstudy.errors import BadExamples, UnknownName, UserError
 from quickstudy.evaluation.evaluate import evaluate
 from quickstudy.functional.batch_norm import call
 from quickstudy.functional.distances import squared_euclidean
-from quickstudy.functional.logistic import logistic
-from quickstudy.functional.ridge import ridge
+from quickstudy.functional.solvers.logistic import logistic
+from quickstudy.functional.solvers.ridge import ridge
 from quickstudy.learner import Learner
 from quickstudy.learners.baseline.finetuned import FineTuned
 from quickstudy.learners.baseline.linear import LinearProbe

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from quickstudy.contract import check_learner, made_up_tasks
 from quickstudy.errors import UnknownName, UserError
 from quickstudy.evaluation.evaluate import evaluate
-from quickstudy.functional import gp
+from quickstudy.functional.solvers import gp
 from quickstudy.learner import Learner
 from quickstudy.learners.bayesian.deep_kernel import KERNELS, LEAST_NOISE, DeepKernel
 from quickstudy.learners.bayesian.ensemble import Ensemble

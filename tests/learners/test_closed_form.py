@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from quickstudy.contract import check_learner, made_up_tasks
 from quickstudy.errors import UserError
-from quickstudy.functional.newton import one_against_all
+from quickstudy.functional.solvers.newton import one_against_all
 from quickstudy.learner import Learner
 from quickstudy.learners.closed_form.linear_head import LinearHead
 from quickstudy.learners.closed_form.logistic_head import LogisticHead

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from quickstudy.contract import check_learner, made_up_tasks
 from quickstudy.errors import UserError
-from quickstudy.functional.memory import FAINT, attend, least_used, write
+from quickstudy.functional.recurrent.memory import FAINT, attend, least_used, write
 from quickstudy.learners.memory.mann import MANN
 from quickstudy.rng import Rng, forked
 from quickstudy.task import Examples, stack

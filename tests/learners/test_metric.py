@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from quickstudy.contract import check_learner, made_up_tasks
 from quickstudy.errors import BadExamples, UnknownName, UserError
 from quickstudy.evaluation.evaluate import evaluate
-from quickstudy.functional.lstm_cell import lstm_cell
+from quickstudy.functional.recurrent.lstm_cell import lstm_cell
 from quickstudy.learner import Learner
 from quickstudy.learners.metric.matching import Matching
 from quickstudy.learners.metric.prototypical import Prototypical

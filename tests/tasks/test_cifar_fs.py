@@ -16,9 +16,9 @@ from quickstudy.errors import BadFile, MissingData, UnknownName
 from quickstudy.evaluation.audit import audit
 from quickstudy.recipe import Recipe
 from quickstudy.task import Examples
-from quickstudy.tasks import named
-from quickstudy.tasks.cifar_fs import RECORD, cifar_fs, convert
-from quickstudy.tasks.download import read_archive
+from quickstudy.tasks.datasets import named
+from quickstudy.tasks.datasets.cifar_fs import RECORD, cifar_fs, convert
+from quickstudy.tasks.datasets.download import read_archive
 from quickstudy.tasks.episodes import Episodes
 from quickstudy.tasks.pool import SPLITS
 

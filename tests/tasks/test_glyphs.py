@@ -17,9 +17,9 @@ from torch import Tensor
 
 from quickstudy.errors import BadExamples, MissingData, QuickstudyError
 from quickstudy.storage import cache_folder, write_atomically
-from quickstudy.tasks import glyphs as room
-from quickstudy.tasks.distortions import NUMBERS, Shapes, draw
-from quickstudy.tasks.glyphs import glyphs, printed_shapes
+from quickstudy.tasks.drawn import glyphs as room
+from quickstudy.tasks.drawn.distortions import NUMBERS, Shapes, draw
+from quickstudy.tasks.drawn.glyphs import glyphs, printed_shapes
 from quickstudy.tasks.pool import SPLITS, Pool
 
 DRAWERS = 3
@@ -98,7 +98,7 @@ def test_marks_and_composed_letters_are_no_classes(pool: Pool) -> None:
 
 def test_another_process_draws_the_same_bits_and_never_imports_matplotlib(few: Path) -> None:
     code = (
-        "import hashlib, sys, torch; from quickstudy.tasks import glyphs as room; torch.set_num_threads(1)\n"
+        "import hashlib, sys, torch; from quickstudy.tasks.drawn import glyphs as room; torch.set_num_threads(1)\n"
         "codes = room._characters()[::30]; room._characters = lambda: codes\n"
         "print(hashlib.sha256(room.glyphs(drawers=5, seed=3, cache=False).x.numpy()).hexdigest())\n"
         "sys.exit('matplotlib' in sys.modules)"

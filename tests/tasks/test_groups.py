@@ -9,9 +9,9 @@ from quickstudy.errors import BadExamples, MissingData, NotEnoughExamples, Unkno
 from quickstudy.evaluation.audit import audit
 from quickstudy.evaluation.evaluate import evaluate
 from quickstudy.learners.baseline.linear import LinearProbe
-from quickstudy.tasks.fs_mol import fs_mol
+from quickstudy.tasks.datasets.fs_mol import fs_mol
+from quickstudy.tasks.datasets.movielens import movielens
 from quickstudy.tasks.groups import Groups
-from quickstudy.tasks.movielens import movielens
 
 SIDES = ("train", "train", "validation", "test", "test", "")
 

@@ -14,10 +14,10 @@ from PIL import Image
 from quickstudy.errors import BadFile, MissingData, QuickstudyError
 from quickstudy.recipe import Recipe
 from quickstudy.task import Examples
-from quickstudy.tasks import mini_imagenet as module
+from quickstudy.tasks.datasets import mini_imagenet as module
+from quickstudy.tasks.datasets.mini_imagenet import mini_imagenet, prepare
+from quickstudy.tasks.datasets.named import class_lists
 from quickstudy.tasks.episodes import Episodes
-from quickstudy.tasks.mini_imagenet import mini_imagenet, prepare
-from quickstudy.tasks.named import class_lists
 from quickstudy.tasks.pool import SPLITS
 
 LISTS = class_lists("mini_imagenet.json")

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from quickstudy.errors import BadFile, MissingData, QuickstudyError, UnknownName, UserError
-from quickstudy.tasks import download as downloads
-from quickstudy.tasks import named
-from quickstudy.tasks.download import Source, download, read_archive
+from quickstudy.tasks.datasets import download as downloads
+from quickstudy.tasks.datasets import named
+from quickstudy.tasks.datasets.download import Source, download, read_archive
 
 
 class Server:
@@ -342,4 +342,4 @@ def test_every_row_is_complete() -> None:
             assert len(digest) == {"md5": 32, "sha256": 64}[kind]
             assert source.size > 0
         module, function = row.convert.split(":")
-        assert callable(getattr(__import__(f"quickstudy.tasks.{module}", fromlist=[function]), function))
+        assert callable(getattr(__import__(f"quickstudy.tasks.datasets.{module}", fromlist=[function]), function))

@@ -14,9 +14,9 @@ from PIL import Image
 
 from quickstudy.errors import BadFile, MissingData, UnknownName, UserError
 from quickstudy.task import check_task, take
-from quickstudy.tasks import named
+from quickstudy.tasks.datasets import named
+from quickstudy.tasks.datasets.omniglot import LakeRuns, _side, convert, omniglot
 from quickstudy.tasks.episodes import Episodes
-from quickstudy.tasks.omniglot import LakeRuns, _side, convert, omniglot
 from quickstudy.tasks.pool import SPLITS, Pool
 
 CLASSES = [f"Greek/character{n:02d}" for n in (1, 2, 8)] + [f"Gurmukhi/character{n}" for n in (40, 41, 42)]

@@ -53,7 +53,7 @@ def data_command() -> None:
 @as_json
 def data_show(as_json: bool) -> None:
     """Every named data set, and where it was found."""
-    from ..tasks.named import catalogue
+    from ..tasks.datasets.named import catalogue
 
     rows = catalogue()
     if as_json:
@@ -69,7 +69,7 @@ def data_show(as_json: bool) -> None:
 @click.argument("name")
 def data_fetch(name: str) -> None:
     """Download a data set from its official place, check its hash, convert and cache it."""
-    from ..tasks.named import fetch
+    from ..tasks.datasets.named import fetch
 
     with console().status(f"Fetching {name} ..."):
         path = fetch(name)
@@ -80,6 +80,6 @@ def data_fetch(name: str) -> None:
 @click.argument("name")
 def data_verify(name: str) -> None:
     """Check a data set that is here against what it should be."""
-    from ..tasks.named import verify
+    from ..tasks.datasets.named import verify
 
     click.echo(verify(name))

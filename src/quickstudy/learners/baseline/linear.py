@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...errors import UserError
-from ...functional.logistic import logistic
-from ...functional.ridge import ridge
+from ...functional.solvers.logistic import logistic
+from ...functional.solvers.ridge import ridge
 from ...learner import Learner
 from ...pytree import pytree
 from ...rng import Rng

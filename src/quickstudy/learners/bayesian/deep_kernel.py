@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from ...engine.joint import TOGETHER, embed_together
 from ...engine.mapping import map_tasks
 from ...errors import UnknownName, UserError
-from ...functional import gp
 from ...functional.batch_norm import call
+from ...functional.solvers import gp
 from ...learner import Learner, Loss, metric
 from ...outputs import Gaussian, Output
 from ...pytree import pytree

@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ...errors import UserError
-from ...functional.newton import one_against_all
+from ...functional.solvers.newton import one_against_all
 from .linear_head import LinearHead
 
 

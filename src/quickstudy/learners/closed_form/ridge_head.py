@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from ...functional.ridge import ridge
+from ...functional.solvers.ridge import ridge
 from .linear_head import LinearHead
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...errors import UnknownName, UserError
 from ...functional.inner_loop import Rule, Weights
-from ...functional.lstm_cell import lstm_cell
+from ...functional.recurrent.lstm_cell import lstm_cell
 from .rules import FIXED, fixed_rule
 
 RATES = {"layer-rates": "layer", "step-rates": "step", "meta-sgd": "weight"}

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...errors import UserError
-from ...functional.lstm_cell import lstm_cell
+from ...functional.recurrent.lstm_cell import lstm_cell
 from ...pytree import pytree
 
 

@@ -13,8 +13,8 @@ from ...engine.joint import TOGETHER, embed_together
 from ...engine.mapping import map_tasks
 from ...errors import UserError
 from ...functional.batch_norm import call
-from ...functional.lstm_cell import lstm_cell
-from ...functional.memory import attend, least_used, write
+from ...functional.recurrent.lstm_cell import lstm_cell
+from ...functional.recurrent.memory import attend, least_used, write
 from ...learner import Learner, Loss, criterion, metric
 from ...pytree import pytree
 from ...rng import Rng

@@ -14,7 +14,7 @@ from ...engine.mapping import map_tasks
 from ...engine.plan import Plan
 from ...errors import UserError
 from ...functional.batch_norm import call
-from ...functional.lstm_cell import lstm_cell
+from ...functional.recurrent.lstm_cell import lstm_cell
 from ...learner import Learner, Loss, criterion, metric
 from ...pytree import pytree
 from ...rng import Rng

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ...errors import UserError
 from ...functional.attention import class_attention, members, read
 from ...functional.distances import cosine_distance
-from ...functional.lstm_cell import lstm_cell
+from ...functional.recurrent.lstm_cell import lstm_cell
 from ...task import Examples
 from ..baseline.nearest import Neighbours
 from ..embeds import Embeds, feature_length, joined, kept

@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..errors import BadFile, MissingData, QuickstudyError
-from ..storage import cache_folder
+from ...errors import BadFile, MissingData, QuickstudyError
+from ...storage import cache_folder
+from ..images import SUFFIXES
+from ..pool import Pool
 from .download import Progress
-from .images import SUFFIXES
 from .named import class_lists, data_folder
-from .pool import Pool
 
 SIDE = 84  # pixels of a side
 EACH = 600  # images of a class

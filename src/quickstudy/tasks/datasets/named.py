@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadFile, MissingData, UnknownName
-from ..storage import cache_folder, write_atomically
+from ...errors import BadFile, MissingData, UnknownName
+from ...storage import cache_folder, write_atomically
 from .download import Progress, Source, download, hash_of, read_arrays
 
 RECORD = "fetched.json"  # what `fetch` leaves beside the files: their hashes, and what they were made from
@@ -218,6 +218,7 @@ def verify(name: str) -> Path:
     return folder
 
 
+@functools.cache
 @functools.cache
 def class_lists(file: str) -> dict[str, Any]:
     """A published split that comes with the library: which class is on which side.

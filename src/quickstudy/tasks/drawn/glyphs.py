@@ -15,11 +15,11 @@ import torch
 from PIL import Image, ImageFont, features
 from torch import Tensor
 
-from ..errors import BadExamples, MissingData, QuickstudyError
-from ..storage import cache_folder, write_atomically
+from ...errors import BadExamples, MissingData, QuickstudyError
+from ...storage import cache_folder, write_atomically
+from ..pool import SPLITS, Pool
 from . import lookalikes
 from .distortions import NUMBERS, Shapes, draw, grainy
-from .pool import SPLITS, Pool
 
 VERSION = 3  # raise it with any change that moves a pixel: it is part of the cache file's name
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.resources
 import io
-import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,12 +12,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..errors import BadFile, UnknownName, UserError
-from ..task import Examples, Origin, Task
+from ...errors import BadFile, UnknownName, UserError
+from ...task import Examples, Origin, Task
+from ..pool import Pool
+from ..source import TaskSource
 from .download import Progress, read_archive, read_arrays
-from .named import find
-from .pool import Pool
-from .source import TaskSource
+from .named import class_lists, find
 
 DRAWERS = 20
 SIDE = 105  # pixels of a side of the original drawings
@@ -113,7 +110,7 @@ class LakeRuns(TaskSource):
             raise UserError("Lake's runs are 20-way with one support and one query example a class, and nothing else.")
         images, names, _ = _read(self.size)
         number = {name: i for i, name in enumerate(names)}
-        runs = _package_file("omniglot_lake.json")["runs"]
+        runs = class_lists("omniglot_lake.json")["runs"]
         wanted = [[f"{run['alphabet']}/character{c:02d}" for c in run["characters"]] for run in runs]
         lacking = {name for row in wanted for name in row} - set(names)
         if lacking:
@@ -232,7 +229,7 @@ def _side(partition: str, name: str, evaluation: bool) -> str:
     """Which split a class belongs to: by its name, so that the order of rows does not matter."""
     alphabet, _, digits = name.rpartition("/character")
     number = int(digits) if digits.isdecimal() else 0
-    vinyals = _package_file("omniglot_vinyals.json")
+    vinyals = class_lists("omniglot_vinyals.json")
     if partition.startswith("vinyals"):
         for side in ("train", "validation", "test"):
             first, last = vinyals[side].get(alphabet, (1, 0))
@@ -244,9 +241,3 @@ def _side(partition: str, name: str, evaluation: bool) -> str:
     if partition == "alphabets":
         return "validation" if alphabet in vinyals["validation"] else "train"
     return "validation" if number % HELD_OUT == 0 else "train"
-
-
-@functools.cache
-def _package_file(name: str) -> dict[str, Any]:
-    text = importlib.resources.files(__package__).joinpath("splits", name).read_text(encoding="utf-8")
-    return json.loads(text)

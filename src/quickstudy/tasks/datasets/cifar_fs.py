@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 import torch
 
-from ..errors import BadFile, UnknownName
+from ...errors import BadFile, UnknownName
+from ..pool import SPLITS, Pool
 from .download import Progress, read_archive
 from .named import class_lists, find
-from .pool import SPLITS, Pool
 
 SIDE = 32  # pixels of a side
 RECORD = 2 + 3 * SIDE * SIDE  # bytes of an image: superclass, class, then its red, green and blue planes

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import torch
 
-from ..errors import MissingData
-from .groups import Groups
+from ...errors import MissingData
+from ..groups import Groups
 from .named import data_folder
 
 FILE = "movielens100k/movielens100k.npz"

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import MissingData
-from .groups import Groups
+from ...errors import MissingData
+from ..groups import Groups
+from ..pool import SPLITS
 from .named import data_folder
-from .pool import SPLITS
 
 FOLDER = "molecules/fsmol"
 FILES = ("fsmol_tasks.npz", "fsmol_fingerprints.npz")

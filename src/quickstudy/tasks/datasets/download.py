@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..errors import BadFile, MissingData, QuickstudyError
+from ...errors import BadFile, MissingData, QuickstudyError
 
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it is done, of how much
 

@@ -10,16 +10,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..errors import UserError
-from ..functional.roc import area_by_task, best_threshold, equal_error_threshold
-from ..learner import Learner
-from ..state import fingerprint
-from ..task import Task, check_task
-from ..tasks.source import TaskSource
-from .evaluate import evaluating
-from .intervals import mean_interval
-from .measure import singles
-from .result import rounded
+from ...errors import UserError
+from ...learner import Learner
+from ...state import fingerprint
+from ...task import Task, check_task
+from ...tasks.source import TaskSource
+from ..evaluate import evaluating
+from ..intervals import mean_interval
+from ..measure import singles
+from ..result import rounded
+from .roc import area_by_task, best_threshold, equal_error_threshold
 
 Measure = tuple[float, float]  # a value in percent and half the width of its 95% interval
 

@@ -14,20 +14,20 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from ..engine.mapping import map_tasks
-from ..engine.plan import choose
-from ..errors import UserError
-from ..learner import Learner
-from ..outputs import central
-from ..rng import Rng
-from ..state import fingerprint
-from ..task import Task, check_task
-from ..tasks.source import TaskSource, content_hash
-from .evaluate import evaluating
-from .intervals import mean_interval
-from .measure import check_fit, singles
-from .metrics import answered
-from .result import Curve, plain, rounded
+from ...engine.mapping import map_tasks
+from ...engine.plan import choose
+from ...errors import UserError
+from ...learner import Learner
+from ...outputs import central
+from ...rng import Rng
+from ...state import fingerprint
+from ...task import Task, check_task
+from ...tasks.source import TaskSource, content_hash
+from ..evaluate import evaluating
+from ..intervals import mean_interval
+from ..measure import check_fit, singles
+from ..metrics import answered
+from ..result import Curve, plain, rounded
 
 FORMAT = 1
 

@@ -1,0 +1,1 @@
+"""Other ways to judge than by episodes."""

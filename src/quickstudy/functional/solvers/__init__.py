@@ -1,0 +1,1 @@
+"""Linear problems solved in closed form or to convergence."""
