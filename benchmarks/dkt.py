@@ -44,45 +44,54 @@ from quickstudy.nets.mlp import MLP
 from quickstudy.rng import Rng, forked
 from quickstudy.tasks.functions import Sinusoids
 
+Work = tuple[str, str]  # name and variant
 TABLE = "Patacchiola et al. 2020, arXiv:1910.05199, table 1"
-INSIDE, OUTSIDE, PLAIN = "sine-noisy/5-shot/in-range", "sine-noisy/5-shot/out-of-range", "sine/10-shot"
+INSIDE, OUTSIDE, PLAIN = ("dkt-sine", ""), ("dkt-sine", "out of range"), ("sine/10-shot", "fewer tasks")
 SEEDS = (0, 1, 2)
 LR = 3e-3
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A learner, how long it is trained, and what was published of it by name of the work."""
+    """A learner, how long it is trained, and what was published of it in each work and variant."""
 
+    learner: str
+    variant: str
     make: Callable[[MLP], Learner]
     steps: int
     tasks: int
-    published: dict[str, str]
+    published: dict[Work, str]
 
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """Tasks to train on, and by name of the work what differs in those that are judged by."""
+    """Tasks to train on, and for each work and variant what differs in those that are judged by."""
 
     source: Sinusoids
-    tests: dict[str, dict[str, Any]]
+    tests: dict[Work, dict[str, Any]]
     tasks: int
 
 
 ROWS = {
-    "dkt-rbf": Row(
+    "rbf": Row(
+        "deep-kernel",
+        "",
         lambda encoder: DeepKernel(encoder),
         2_000,
         5,
         {INSIDE: f"1.38 ± 0.03 ({TABLE})", OUTSIDE: f"2.61 ± 0.16 ({TABLE})"},
     ),
-    "dkt-spectral": Row(
+    "spectral": Row(
+        "deep-kernel",
+        "spectral kernel",
         lambda encoder: DeepKernel(encoder, kernel="spectral", scale=2.0),
         2_000,
         5,
         {INSIDE: f"0.08 ± 0.06 ({TABLE})", OUTSIDE: f"0.10 ± 0.06 ({TABLE})"},
     ),
     "last-layer": Row(
+        "last-layer",
+        "",
         lambda encoder: BayesianLastLayer(encoder, outputs=1),
         2_000,
         25,
@@ -105,10 +114,10 @@ def main() -> None:
     for name, row in ROWS.items():
         if options.only in name:
             for protocol in PROTOCOLS:
-                _records.write("dkt", judged(name, row, protocol, quick=options.quick), quick=options.quick)
+                _records.write("dkt", judged(row, protocol, quick=options.quick), quick=options.quick)
 
 
-def judged(name: str, row: Row, protocol: Protocol, *, quick: bool) -> list[dict[str, Any]]:
+def judged(row: Row, protocol: Protocol, *, quick: bool) -> list[dict[str, Any]]:
     """Train every seed, and judge it by each of the tests."""
     steps, count = (20, 8) if quick else (row.steps, protocol.tasks)
     learners, seconds = [], []
@@ -133,7 +142,9 @@ def judged(name: str, row: Row, protocol: Protocol, *, quick: bool) -> list[dict
         seeds = {"seeds": len(learners), "by_seed": [round(r.value, 6) for r in results]}
         # Some of these errors are too small for the digits that records have.
         digits = {"value": round(mean.value, 6), "ci95": round(mean.ci95, 6)}
-        made.append(_records.record(work, name, mean, **more) | seeds | digits)
+        variant = ", ".join(part for part in (row.variant, work[1]) if part)
+        more |= {"variant": variant} if variant else {}
+        made.append(_records.record(work[0], row.learner, mean, **more) | seeds | digits)
     return made
 
 

@@ -79,7 +79,7 @@ def _images(rows: list[Record], works: dict[str, list[Record]], figure: Callable
         sides = [next((figure(r) for r in mine if bool(r.get("transductive")) is side), "-") for side in (False, True)]
         one = mine[0]
         more = next((r for r in works.get("omniglot/20-way-1-shot", []) if r["learner"] == name), None)
-        cost = f"{one['cpu_seconds'] / 60:.0f} CPU-minutes"
+        cost = minutes(one["cpu_seconds"])
         cells = [called(one), *sides, milliseconds(one["adapt_ms"]), size(one["state_bytes"]), cost]
         lines.append(f"| {' | '.join([*cells, figure(more) if more else '-'])} |")
     return "\n".join(lines) + "\n"
@@ -96,8 +96,7 @@ def _sentences(rows: list[Record], works: dict[str, list[Record]]) -> list[str]:
         + (f" Within the intervals of both: {', '.join(called(r) for r in near[1:])}." if near[1:] else ""),
         f"- **Quickest to adapt among these**: {called(quick)}, {milliseconds(quick['adapt_ms'])} a task on one core.",
         f"- **Smallest state among these**: {called(small)}, {size(small['state_bytes'])} a task.",
-        f"- **Least training of all**: {called(cheap)}, {cheap['cpu_seconds'] / 60:.0f} CPU-minutes for"
-        f" {cheap['value']:.1f} %.",
+        f"- **Least training of all**: {called(cheap)}, {minutes(cheap['cpu_seconds'])} for {cheap['value']:.1f} %.",
     ]
     wide = sorted(
         (r for r in works.get("omniglot/20-way-1-shot", []) if not r.get("transductive") and not r.get("variant")),
@@ -110,6 +109,7 @@ def _sentences(rows: list[Record], works: dict[str, list[Record]]) -> list[str]:
 
 def _section(title: str, text: str, rows: list[Record], figure: Callable[[Record], str]) -> str:
     lines = [f"\n## {title}\n", f"{text}\n", "| learner | figure |", "|---|---|"]
+    rows = sorted(rows, key=lambda r: -r["value"] if r["metric"] == "accuracy" else r["value"])
     lines += [f"| {called(r)}{', ' + r['variant'] if r.get('variant') else ''} | {figure(r)} |" for r in rows]
     return "\n".join(lines) + "\n"
 
@@ -117,6 +117,11 @@ def _section(title: str, text: str, rows: list[Record], figure: Callable[[Record
 def called(row: Record) -> str:
     """The name of a learner, with a star where its training was capped."""
     return f"`{row['learner']}`" + ("*" if str(row.get("budget", "")).startswith("capped") else "")
+
+
+def minutes(seconds: float) -> str:
+    """Processor time to a whole minute or, below two, second."""
+    return f"{seconds:.0f} CPU-seconds" if seconds < 120 else f"{seconds / 60:.0f} CPU-minutes"
 
 
 def milliseconds(value: float) -> str:
