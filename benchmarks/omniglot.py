@@ -96,8 +96,10 @@ def train_and_judge(run: Run, hours: float, *, quick: bool) -> list[dict[str, An
     for work in run.works:
         if work.statistics:
             trained.learner.statistics = work.statistics  # type: ignore[assignment]
-        result = evaluate(trained.learner, trained.source.test.replaced(**work.options), tasks=4 if quick else 1_000)
-        more = trained.cost | {"published": work.published, "recipe": run.recipe}
+        tests = trained.source.test.replaced(**work.options)
+        result = evaluate(trained.learner, tests, tasks=4 if quick else 1_000)
+        cost = trained.cost | _records.use(trained.learner, tests, repeats=1 if quick else 30)
+        more = cost | {"published": work.published, "recipe": run.recipe}
         more |= {"variant": work.variant} if work.variant else {}
         made.append(_records.record(work.name, run.learner, result, **more))
     return made

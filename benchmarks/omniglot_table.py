@@ -71,7 +71,13 @@ def embedding(name: str, published: Any = NONE, source: str = "", **options: Any
 
 
 def gradient(
-    name: str, published: Any = NONE, source: str = "", *, statistics: str | None = "batch", **options: Any
+    name: str,
+    published: Any = NONE,
+    source: str = "",
+    *,
+    statistics: str | None = "batch",
+    tasks: int = 32,
+    **options: Any,
 ) -> Row:
     """A learner that moves the weights of MAML's net, by MAML's protocol: one step of 0.4 (5-way), five of 0.1.
 
@@ -85,7 +91,7 @@ def gradient(
         return made | ({} if statistics is None else {"statistics": statistics})
 
     variants = () if statistics is None else ("support",)
-    train_options = {"steps": 60_000, "tasks": 32}
+    train_options = {"steps": 60_000, "tasks": tasks}
     return Row(table, published, source, episodes={"queries": 1}, train=train_options, variants=variants)
 
 
@@ -160,7 +166,7 @@ ROWS: dict[str, Row] = {
         lr=0.1,
         proximal=2.0,
     ),
-    "lstm-meta-learner": gradient("lstm-meta-learner", steps=5),
+    "lstm-meta-learner": gradient("lstm-meta-learner", tasks=2, steps=3),  # 20 units of an LSTM for every weight
     "proto-maml": Row(
         lambda ways, shots: {"name": "proto-maml", "encoder": {"name": "conv4", "downsample": "stride"}, "steps": 3},
         episodes={"queries": 3},
