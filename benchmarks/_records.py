@@ -125,29 +125,36 @@ def write(name: str, records: list[dict[str, Any]], *, quick: bool) -> None:
 
 
 def logged(records: Iterator[Record], path: Path, *, every: int = 100) -> Iterator[Record]:
-    """Pass records on and write a curve of them, which goes on where an interrupted run left it."""
+    """Pass records on and write a curve of them and where they end, which goes on where an interrupted run left it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     earlier = curve(path)
     before, began = (earlier[-1]["cpu"] if earlier else 0.0), time.process_time()
     losses: list[float] = []
     metrics: list[float] = []
     with path.open("a") as file:
+
+        def write(row: Record) -> None:
+            point = {
+                "step": row.step,
+                "loss": sum(losses) / len(losses),
+                "metric": sum(metrics) / len(metrics),
+                "seconds": row.seconds,
+                "cpu": before + time.process_time() - began,
+                "val": None if row.validation is None else row.validation.value,
+            }
+            file.write(json.dumps(point) + "\n")
+            file.flush()
+            losses.clear()
+            metrics.clear()
+
         for row in records:
             losses.append(row.loss)
             metrics.append(row.metric)
             if row.validation is not None or row.step % every == 0:
-                point = {
-                    "step": row.step,
-                    "loss": sum(losses) / len(losses),
-                    "metric": sum(metrics) / len(metrics),
-                    "seconds": row.seconds,
-                    "cpu": before + time.process_time() - began,
-                    "val": None if row.validation is None else row.validation.value,
-                }
-                file.write(json.dumps(point) + "\n")
-                file.flush()
-                losses, metrics = [], []
+                write(row)
             yield row
+        if losses:  # where a run ends says how long it was
+            write(row)
 
 
 def curve(path: Path) -> list[dict[str, Any]]:

@@ -8,8 +8,9 @@ the 1,200 classes of training and validation with rotations as classes; inductiv
 cells, also at 5 shots, for which the paper trains another. Every figure is of the last weights, and no class of the
 test split is ever trained on. The length was 16,000 steps at first and judged there (98.76, 99.70, 96.20, 99.02 in the
 order below); it was then set to 20,000, nearer to the paper's, which trains on while validation improves.
-MAML: 32 tasks a step, one inner step of 0.4, one query a class, four strided convolutions; batch norm over the queries
-(the published, transductive protocol), and the same weights with the statistics of the support set (inductive).
+MAML: 32 tasks a step, one inner step of 0.4 (three in evaluation), one query a class, four strided convolutions; batch
+norm over the queries (the published, transductive protocol), and the same weights with the statistics of the support
+set (inductive).
 """
 
 from __future__ import annotations
