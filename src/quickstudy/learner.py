@@ -16,6 +16,17 @@ from .outputs import Gaussian, Output, central
 from .rng import Rng
 from .task import Examples, Task
 
+DECLARED = (
+    "State",
+    "class_equivariant",
+    "order_sensitive",
+    "meta_gradient",
+    "joint",
+    "stochastic",
+    "iterative",
+    "zero_shot",
+)
+
 
 class Loss(NamedTuple):
     """What meta-training lowers, and the query metric beside it; one number a task each.
@@ -119,6 +130,12 @@ class Learner(nn.Module, abc.ABC):
     def loss(self, tasks: Task, *, rng: Rng | None = None) -> Loss:
         """The objective of every task of a batch; `task_loss` mapped by the engine unless a learner knows better."""
         return Loss(*map_tasks(self.task_loss, tasks, self.plan or choose(self, tasks), rng=rng))
+
+
+def declare_as(wrapper: Learner, inside: Learner) -> None:
+    """Let a learner around another one declare what that one declares, but for `kinds` and `transductive`."""
+    for name in DECLARED:
+        setattr(wrapper, name, getattr(inside, name))
 
 
 def criterion(output: Output, examples: Examples) -> Tensor:

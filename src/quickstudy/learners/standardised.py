@@ -11,7 +11,7 @@ from torch import Tensor
 from ..engine.mapping import map_tasks
 from ..engine.plan import choose
 from ..errors import UserError
-from ..learner import Learner, Loss, metric
+from ..learner import Learner, Loss, declare_as, metric
 from ..outputs import Gaussian, Output
 from ..rng import Rng
 from ..task import Examples, Task
@@ -51,16 +51,7 @@ class Standardised(Learner):
         self.learner, self.outputs = learner, outputs
         self.register_buffer("mean", torch.zeros(outputs))
         self.register_buffer("scale", torch.ones(outputs))
-        for name in (
-            "State",
-            "class_equivariant",
-            "order_sensitive",
-            "meta_gradient",
-            "joint",
-            "stochastic",
-            "iterative",
-        ):
-            setattr(self, name, getattr(learner, name))
+        declare_as(self, learner)
 
     @property
     def transductive(self) -> bool:

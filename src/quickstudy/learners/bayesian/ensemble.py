@@ -11,23 +11,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ...errors import UserError
-from ...learner import Learner, Loss
+from ...learner import Learner, Loss, declare_as
 from ...outputs import Gaussian, Output, central
 from ...pytree import tree_map
 from ...rng import Rng, forked
 from ...task import Examples, Task
 
 MOMENTUM = 0.01  # of the running average of the noise: about the last hundred steps
-DECLARED = (
-    "State",
-    "class_equivariant",
-    "order_sensitive",
-    "meta_gradient",
-    "joint",
-    "stochastic",
-    "iterative",
-    "zero_shot",
-)
 
 
 def _of_each(name: str) -> Any:
@@ -96,8 +86,7 @@ class Ensemble(Learner):
         self.each = nn.ModuleList([learner, *(_redrawn(learner, Rng(seed).at("member", i)) for i in range(1, members))])
         self.register_buffer("noise", torch.ones(()))
         self.kinds = (self.kind,)
-        for name in DECLARED:
-            setattr(self, name, getattr(learner, name))
+        declare_as(self, learner)
 
     @property
     def learner(self) -> Learner:
