@@ -109,7 +109,9 @@ def _sentences(rows: list[Record], works: dict[str, list[Record]]) -> list[str]:
 
 def _section(title: str, text: str, rows: list[Record], figure: Callable[[Record], str]) -> str:
     lines = [f"\n## {title}\n", f"{text}\n", "| learner | figure |", "|---|---|"]
-    rows = sorted(rows, key=lambda r: -r["value"] if r["metric"] == "accuracy" else r["value"])
+    # The best first, and the best error is the least.
+    sign = 1 if rows[0]["metric"] == "mse" else -1
+    rows = sorted(rows, key=lambda r: sign * r["value"])
     lines += [f"| {called(r)}{', ' + r['variant'] if r.get('variant') else ''} | {figure(r)} |" for r in rows]
     return "\n".join(lines) + "\n"
 
