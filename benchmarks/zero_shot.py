@@ -70,7 +70,7 @@ def _write(
     for k in shots:
         result = evaluate(learner, tests.replaced(shots=k), tasks=10 if quick else 1_000)
         curve = more.get("curve") if k == shots[0] else None
-        row = {"published": None, "variant": f"{k} shots", **more, "curve": curve or []}
+        row = {"published": None, "variant": f"{k} shot{'' if k == 1 else 's'}", **more, "curve": curve or []}
         rows.append(_records.record(WORK, name, result, **row))
     _records.write("zero_shot", rows, quick=quick)
 
