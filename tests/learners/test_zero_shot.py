@@ -124,7 +124,7 @@ def test_shots_may_be_drawn_from_zero_and_training_on_them_pays() -> None:
 
 def test_eszsl_is_its_closed_form_and_knows_classes_it_never_saw() -> None:
     pool = described()
-    learner = ESZSL(nn.Flatten(), width=8, attributes=8, gamma=0.3, lambda_=0.2).double()
+    learner = ESZSL(nn.Flatten(), width=8, attributes=8, gamma=0.3, lambda_=0.2, others=-1.0).double()
     rows = pool.y < 12
     x, y = pool.x[rows].double(), pool.y[rows]
     learner.solve(x, y, pool.descriptions[:12].double())  # type: ignore[index]

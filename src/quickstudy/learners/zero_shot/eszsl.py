@@ -40,6 +40,8 @@ class ESZSL(Learner):
         attributes: numbers in a description, flattened; each description is scaled to length 1, as in the paper.
         gamma: penalty in feature space, for mean squares over examples (the paper's, divided by their number).
         lambda_: penalty in description space, for mean squares over classes.
+        others: target for the classes that an example is not of; the paper has -1. None is -1 / (classes - 1), by which
+            the targets of an example sum to zero: with hundreds of classes the paper's would drown the one +1.
 
     Raises:
         UserError: (in adapt) there are no descriptions; (in meta_fit) tasks do not say which class of a pool is which.
@@ -57,12 +59,21 @@ class ESZSL(Learner):
     meta_gradient = "none"
     map: Tensor
 
-    def __init__(self, encoder: nn.Module, *, width: int, attributes: int, gamma: float = 0.01, lambda_: float = 0.01):
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        width: int,
+        attributes: int,
+        gamma: float = 0.01,
+        lambda_: float = 0.01,
+        others: float | None = None,
+    ):
         super().__init__()
         if gamma <= 0 or lambda_ <= 0:
             raise UserError(f"gamma is {gamma} and lambda_ is {lambda_}; penalties must be above zero.")
         self.encoder, self.width, self.attributes = encoder, width, attributes
-        self.gamma, self.lambda_ = gamma, lambda_
+        self.gamma, self.lambda_, self.others = gamma, lambda_, others
         self.register_buffer("map", torch.zeros(width, attributes))
 
     @torch.no_grad()
@@ -91,7 +102,7 @@ class ESZSL(Learner):
 
     @torch.no_grad()
     def solve(self, x: Float[Tensor, "n width"], y: Tensor, descriptions: Float[Tensor, "classes ..."]) -> None:
-        """Set the map to (X'X / n + gamma)^-1 X'Y S / n (S'S / classes + lambda)^-1, Y being +1 and -1.
+        """Set the map to (X'X / n + gamma)^-1 X'Y S / n (S'S / classes + lambda)^-1, Y being +1 and `others`.
 
         Args:
             x: features.
@@ -99,7 +110,8 @@ class ESZSL(Learner):
             descriptions: of the classes.
         """
         x, s = x.double(), self._signatures(descriptions).double()
-        targets = 2.0 * F.one_hot(y, len(s)).double() - 1
+        others = -1 / max(len(s) - 1, 1) if self.others is None else self.others
+        targets = others + (1 - others) * F.one_hot(y, len(s)).double()
         inputs = x.T @ x / len(x) + self.gamma * torch.eye(self.width, dtype=x.dtype)
         attributes = s.T @ s / len(s) + self.lambda_ * torch.eye(self.attributes, dtype=x.dtype)
         left = torch.linalg.solve(inputs, x.T @ targets @ s / len(x))
