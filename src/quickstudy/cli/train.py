@@ -76,7 +76,7 @@ def train_command(
         for record in records:
             bar.update(record.step, f"loss {record.loss:.4g}, {record.rate:,.0f} tasks/s")
             if verbose and learner.plan is not None:
-                bar.say(f"Tasks are run by {learner.plan.how}, {learner.plan.chunk} at a time: {learner.plan.reason}.")
+                bar.say(f"Tasks are run {learner.plan}.")
                 verbose = False
             if record.validation is not None:
                 bar.say(f"step {record.step}: validation {record.validation}{' (best so far)' if record.best else ''}")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..functional.folded.calls import Folding
 from ..pytree import tree_leaves, tree_map
 from ..rng import Rng, forked
 from ..task import Task, batch_size, is_padded, take, trim
@@ -49,7 +50,8 @@ def map_tasks(fn: Callable[[Task, Rng | None], Any], tasks: Task, plan: Plan, *,
 
 
 def _vectorised(fn: Callable[[Task, Rng | None], Any], tasks: Task, rng: Rng | None) -> Any:
-    return torch.func.vmap(lambda task: fn(task, rng))(tasks)
+    with Folding():
+        return torch.func.vmap(lambda task: fn(task, rng))(tasks)
 
 
 def _loop(fn: Callable[[Task, Rng | None], Any], tasks: Task, rng: Rng | None) -> Any:

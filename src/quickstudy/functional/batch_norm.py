@@ -2,8 +2,8 @@
 
 Which examples normalise which is the commonest silent leak of few-shot learning: a net in training mode normalises a
 query with the other queries. So it is a policy here, one of `POLICIES`, and any module with `nn.BatchNorm*d` in it
-obeys, unmodified. Batch norm is also written out where torch maps over tasks, since `vmap` over `F.batch_norm` gives a
-wrong second-order gradient without a word (torch 2.13: 0.5 to 6.5 %).
+obeys, unmodified. Where torch maps over tasks it is the folded one, or written out, since `vmap` over `F.batch_norm`
+gives a wrong second-order gradient without a word (torch 2.13: 0.5 to 6.5 %).
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from .folded.normalisation import BatchNorm
+
 POLICIES = ("batch", "support", "running")
 
 Statistics = tuple[tuple[Tensor, Tensor], ...]  # (mean, variance) of each norm layer, in the order in which they run
@@ -27,8 +29,9 @@ def has_batch_norm(module: nn.Module) -> bool:
 
 
 def _mapped() -> bool:
-    """Whether a functional transform (vmap, grad) is under way."""
-    return torch._C._functorch.peek_interpreter_stack() is not None
+    """Whether torch is mapping over tasks."""
+    stack = torch._C._functorch.get_interpreter_stack()
+    return any(level.key() == torch._C._functorch.TransformType.Vmap for level in stack or ())
 
 
 def normalise(
@@ -79,8 +82,12 @@ class _Replacement(TorchFunctionMode):
             mean, variance = self.given[self.count]
             self.count += 1
             return normalise(x, mean, variance, weight, bias, eps)
-        if self.record is None and not _mapped():
-            return F.batch_norm(x, None, None, weight, bias, True, 0.0, eps)
+        # Torch's own refuses one value a channel.
+        if self.record is None and x.numel() > x.shape[1]:
+            if not _mapped():
+                return F.batch_norm(x, None, None, weight, bias, True, 0.0, eps)
+            if weight is not None and bias is not None:
+                return BatchNorm.apply(x, weight, bias, eps)[0]
         axes = [0, *range(2, x.dim())]
         mean = x.mean(axes)
         variance = (x - mean.view((1, -1) + (1,) * (x.dim() - 2))).square().mean(axes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
 import warnings
@@ -13,11 +12,13 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from ..engine.plan import Plan, choose
+from ..engine.backward import Backward
+from ..engine.plan import Plan
+from ..engine.tuning import tuned
 from ..errors import BadFile, TrainingStopped, UserError
-from ..learner import Learner, Loss
-from ..rng import Rng, forked
-from ..task import Task, batch_size, take
+from ..learner import Learner
+from ..rng import Rng
+from ..task import Task, take
 from ..tasks.source import TaskSource
 from .checkpoint import Checkpoint, load_tensors, optimizer_tensors, restore_module, restore_optimizer, save_tensors
 from .schedules import Schedule, constant
@@ -103,7 +104,9 @@ def meta_train(
         TrainingStopped: a loss or gradient is not finite; the weights are those before the step.
         BadFile: a checkpoint that cannot be read, or is of another run.
     """
-    run = _Run(learner, source, tasks, optimizer, schedule or constant(), rng or Rng(0), validate, checkpoint)
+    run = _Run(
+        learner, source, steps, tasks, optimizer, schedule or constant(), rng or Rng(0), validate, checkpoint, seconds
+    )
     if resume:
         run.resume()
     boundary = True
@@ -130,17 +133,21 @@ class _Run:
         self,
         learner: Learner,
         source: TaskSource,
+        steps: int,
         tasks: int,
         optimizer: Optimizers,
         schedule: Schedule,
         rng: Rng,
         validate: Callable[[Learner], Scored] | None,
         checkpoint: Checkpoint | None,
+        limit: float | None,
     ):
         parameters = [p for p in learner.parameters() if p.requires_grad]
         if learner.meta_gradient == "none" or not parameters:
             raise UserError(f"{type(learner).__name__} has nothing to meta-train; evaluate it as it is.")
         self.learner, self.source, self.tasks, self.rng = learner, source, tasks, rng
+        self.steps, self.limit = steps, limit
+        self.backward: Backward | None = None
         self.optimizer, self.schedule, self.validate, self.checkpoint = (
             optimizer(parameters),
             schedule,
@@ -159,13 +166,13 @@ class _Run:
         self.learner.train()
         self.learner.outer_step = self.step
         batch = self.source.sample(self.step * self.tasks, self.tasks)
-        if self.learner.plan is None:
-            self.learner.plan = choose(self.learner, batch)
+        if self.backward is None:
+            self.backward = self._engine(batch)
         for group, lr in zip(self.optimizer.param_groups, self.base, strict=True):
             group["lr"] = lr * self.schedule(self.step)
         self.optimizer.zero_grad()
-        loss = backward(self.learner, batch, self.learner.plan, self.rng.at("step", self.step))
-        self._check_finite(loss, batch)
+        objective, metric = self.backward(batch, self.rng.at("step", self.step))
+        self._check_finite(objective, batch)
         self.optimizer.step()
         self.step += 1
         spent = time.perf_counter() - began
@@ -176,8 +183,8 @@ class _Run:
         self.seconds += time.perf_counter() - began
         return Record(
             self.step,
-            loss.objective.mean().item(),
-            loss.metric.mean().item(),
+            objective.mean().item(),
+            metric.mean().item(),
             self.step * self.tasks,
             self.seconds,
             self.tasks / spent,
@@ -185,8 +192,15 @@ class _Run:
             best,
         )
 
-    def _check_finite(self, loss: Loss, batch: Task) -> None:
-        bad = (~torch.isfinite(loss.objective)).nonzero().flatten().tolist()
+    def _engine(self, batch: Task) -> Backward:
+        """How batches like this one are run: as before the interruption, as asked for, or as is fastest here."""
+        if self.learner.plan is None:
+            left = None if self.limit is None else self.limit - self.seconds
+            self.learner.plan = tuned(self.learner, batch, self.steps - self.step, left)
+        return Backward(self.learner, self.learner.plan)
+
+    def _check_finite(self, objective: Tensor, batch: Task) -> None:
+        bad = (~torch.isfinite(objective)).nonzero().flatten().tolist()
         gradients = [p.grad for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
         if not bad and all(bool(torch.isfinite(g).all()) for g in gradients):
             return
@@ -195,7 +209,7 @@ class _Run:
         if not bad:
             where = f"a gradient is not finite in episodes {first} to {first + self.tasks - 1}"
         else:
-            where = f"the loss of episode {first + bad[0]} is {loss.objective[bad[0]].item()}"
+            where = f"the loss of episode {first + bad[0]} is {objective[bad[0]].item()}"
         one = take(batch, bad[0] if bad else 0)
         if not bool(torch.isfinite(one.support.x).all() and torch.isfinite(one.query.x).all()):
             cause = "its inputs hold NaN or infinity: clean the data"
@@ -276,22 +290,3 @@ class _Run:
         self.learner.plan = Plan(**about["plan"]) if about["plan"] else None
         if self.best is not None:
             self.best_weights, _ = load_tensors(self.checkpoint.best)
-
-
-def backward(learner: Learner, tasks: Task, plan: Plan, rng: Rng) -> Loss:
-    """Add the gradient of the mean objective to the parameters, a chunk of tasks at a time, so that only one chunk's
-    graph is alive; (T,) objectives and metrics, detached."""
-    count = batch_size(tasks)
-    chunk = count if learner.joint else plan.chunk
-    parts = []
-    for start in range(0, count, chunk):
-        key = rng.at(start)
-        # Dropout reads the global generator; where the engine does not map over tasks it is keyed here.
-        with forked(key) if learner.joint else contextlib.nullcontext():
-            loss = learner.loss(take(tasks, slice(start, start + chunk)), rng=key)
-        if not bool(torch.isfinite(loss.objective).all()):
-            parts.append(Loss(loss.objective.detach(), loss.metric))
-            break
-        (loss.objective.sum() / count).backward()
-        parts.append(Loss(loss.objective.detach(), loss.metric))
-    return Loss(*(torch.cat(column) for column in zip(*parts, strict=True)))

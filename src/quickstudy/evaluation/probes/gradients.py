@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ...engine.backward import Backward
 from ...engine.mapping import NotVectorised
 from ...engine.plan import Plan
 from ...learner import Learner
 from ...rng import Rng
 from ...task import Task, stack
-from .answers import difference
 from .finding import Finding, inapplicable
 
 KEY = Rng(0, ("gradients",))
@@ -79,7 +79,7 @@ def _slope(learner: Learner, tasks: Task, parameters: list[Tensor], way: list[Te
 
 
 def looped_and_vectorised(learner: Learner, tasks: Sequence[Task], limit: float = 1e-10) -> Finding:
-    """A meta-batch looped over against the same vectorised: objectives and gradient."""
+    """A meta-batch looped over against the same vectorised, and traced where it can be: objectives and gradient."""
     name = "looped equals vectorised"
     if learner.joint or learner.stochastic:
         why = (
@@ -88,26 +88,29 @@ def looped_and_vectorised(learner: Learner, tasks: Sequence[Task], limit: float 
             else "draws random numbers, so it is always looped over"
         )
         return inapplicable(name, why)
+    batch, count = stack(tasks), len(tasks)
+    looped, _ = _step(learner, batch, Plan("loop", 1, "contract"))
+    worst, traced = 0.0, ""
+    for plan in (Plan("vmap", count, "contract"), Plan("flat", count, "contract"), Plan("flat", 1, "contract", 2)):
+        found, refused = _step(learner, batch, plan)
+        traced = f"not traced ({refused})" if refused else "traced too"
+        worst = max(worst, *(_apart(a, b) for a, b in zip(looped, found, strict=True)))
+    says = f"objective and gradient differ by {worst:.1e}, limit {limit:.0e}; {traced}"
+    return Finding(name, worst < limit, says, worst, limit)
+
+
+def _step(learner: Learner, tasks: Task, plan: Plan) -> tuple[list[Tensor], str]:
+    """Objectives and the whole gradient of one way, and why it was not traced if it should have been."""
     learner = copy.deepcopy(learner).train()
-    found = []
-    for plan in (Plan("loop", 1, "contract"), Plan("vmap", len(tasks), "contract")):
-        learner.plan = plan
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotVectorised)
-            _, gradients, objective = _gradient(learner, stack(tasks))
-        found.append([objective.reshape(1), *gradients])
-    # Relative to the largest gradient: one tensor's may be zero but for rounding.
-    largest = max((float(g.abs().max()) for g in found[0][1:]), default=0.0)
-    worst = difference(found[0][0], found[1][0])
-    worst = max(
-        [
-            worst,
-            *(
-                float((a - b).abs().max()) / max(largest, 1e-12)
-                for a, b in zip(found[0][1:], found[1][1:], strict=True)
-            ),
-        ]
-    )
-    return Finding(
-        name, worst < limit, f"objective and gradient differ by {worst:.1e}, limit {limit:.0e}", worst, limit
-    )
+    learner.plan = plan
+    backward = Backward(learner, plan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotVectorised)
+        objective, metric = backward(tasks, KEY)
+    slopes = [torch.zeros_like(p) if p.grad is None else p.grad for p in learner.parameters()]
+    return [objective, metric, torch.cat([g.flatten() for g in slopes] or [objective])], backward.refused
+
+
+def _apart(first: Tensor, second: Tensor) -> float:
+    """The largest difference, relative to the largest number: some may be zero but for rounding."""
+    return float((first - second).abs().max()) / max(float(first.abs().max()), 1e-12)

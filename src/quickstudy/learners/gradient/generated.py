@@ -94,8 +94,7 @@ class Generated(MovesWeights):
     def read(self, support: Examples) -> Float[Tensor, " width"]:
         """The mean over the examples of what each says; padding says nothing."""
         policy = "running" if self.statistics == "running" else "batch"
-        # Recording has the statistics written out, and those of a single example exist only so.
-        inputs = call(self.reader, {}, support.x, policy=policy, record=[])
+        inputs = call(self.reader, {}, support.x, policy=policy)
         if inputs.shape != (len(support), self.width):
             raise UserError(
                 f"The reader makes {tuple(inputs.shape)} of {len(support)} inputs, but width={self.width} asks for"

@@ -79,8 +79,7 @@ class ProtoMAML(MovesWeights):
         parameters = dict(self.net.named_parameters())
         encoder = {f"encoder.{name}": parameters[name] for name in self.names}
         policy = "batch" if self.policy == "support" else self.policy
-        # Recording has the statistics written out, and those of a single example exist only so.
-        embedded = call(self.net, {}, support.x, policy=policy, record=[])
+        embedded = call(self.net, {}, support.x, policy=policy)
 
         def loss(weights: Weights, step: int) -> Tensor:
             del step
