@@ -62,5 +62,9 @@ class TrainingStopped(QuickstudyError, RuntimeError):
     """Training met a loss that is not finite."""
 
 
+class ProcessGone(TrainingStopped):
+    """One of several processes that train together has ended."""
+
+
 class ContractBroken(QuickstudyError, AssertionError):
     """A learner breaks a promise of the contract; the message names the promise and the numbers."""

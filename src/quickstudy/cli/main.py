@@ -8,10 +8,11 @@ import sys
 
 import click
 
-from ..errors import QuickstudyError, UserError
+from ..errors import ProcessGone, QuickstudyError, UserError
 from ..version import __version__
 
 EXIT_FAILED, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
+LAUNCHED = "QUICKSTUDY_LAUNCHED"  # set in processes that another one has started and speaks for
 
 # name -> (module, one line); the modules import torch, so that --help does not.
 COMMANDS = {
@@ -75,14 +76,14 @@ def run() -> None:
 
 def call(arguments: list[str] | None = None) -> int:
     """Run one command line; an exit code comes back, and no traceback ever for a user's mistake."""
+    # Of processes that train together one says what all have met, and whoever started them says which is gone.
+    speaks = os.environ.get("RANK", "0") == "0"
     try:
-        main.main(arguments, prog_name="quickstudy", standalone_mode=False)
-    except UserError as error:
-        click.echo(f"{type(error).__name__}: {error}", err=True)
-        return EXIT_USER
+        done = main.main(arguments, prog_name="quickstudy", standalone_mode=False)
     except QuickstudyError as error:
-        click.echo(f"{type(error).__name__}: {error}", err=True)
-        return EXIT_FAILED
+        if speaks and not (isinstance(error, ProcessGone) and LAUNCHED in os.environ):
+            click.echo(f"{type(error).__name__}: {error}", err=True)
+        return EXIT_USER if isinstance(error, UserError) else EXIT_FAILED
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return EXIT_USER
@@ -90,12 +91,11 @@ def call(arguments: list[str] | None = None) -> int:
         error.show()
         return EXIT_USER
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
+        if speaks and LAUNCHED not in os.environ:
+            click.echo("Interrupted.", err=True)
         return EXIT_INTERRUPTED
-    except click.exceptions.Exit as done:
-        return done.exit_code
     except BrokenPipeError:
         # Whoever reads our output has had enough (`| head`); nothing can be said to them any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    return 0
+    return done if isinstance(done, int) else 0  # what a command gave to context.exit()

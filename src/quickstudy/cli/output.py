@@ -74,7 +74,7 @@ class Bar:
 
 
 @contextlib.contextmanager
-def stops_gently() -> Iterator[list[bool]]:
+def stops_gently(*, quiet: bool = False) -> Iterator[list[bool]]:
     """The first Ctrl-C or SIGTERM asks to stop after the step at hand; a second one stops at once."""
     asked: list[bool] = []
 
@@ -82,7 +82,8 @@ def stops_gently() -> Iterator[list[bool]]:
         if asked:
             raise KeyboardInterrupt
         asked.append(True)
-        click.echo("Stopping after this step (Ctrl-C again to stop at once) ...", err=True)
+        if not quiet:
+            click.echo("Stopping after this step (Ctrl-C again to stop at once) ...", err=True)
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

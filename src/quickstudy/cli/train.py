@@ -8,6 +8,7 @@ import click
 
 from ..bundle import save_bundle
 from ..engine.memory import keep_freed_memory
+from ..engine.processes import Processes, joined_from_environment
 from ..evaluation.evaluate import evaluate
 from ..evaluation.result import Result
 from ..learner import Learner
@@ -16,6 +17,7 @@ from ..loops.checkpoint import Checkpoint
 from ..loops.meta_train import meta_train
 from ..recipe import Recipe
 from ..rng import Rng
+from .launch import launched
 from .output import Bar, as_json, console, emit, stops_gently
 
 
@@ -27,9 +29,12 @@ from .output import Bar, as_json, console, emit, stops_gently
 @click.option("--time", "seconds", type=click.FloatRange(min=1), help="Stop after so many seconds.")
 @click.option("--seed", type=int, help="Seed, in place of the recipe's.")
 @click.option("--tests", type=click.IntRange(min=0), help="Test tasks to judge on at the end; 0 for none.")
+@click.option("--processes", type=int, help="Share the tasks of a step out to so many processes [1].")
 @click.option("--verbose", is_flag=True, help="Say how tasks are run, and why.")
 @as_json
+@click.pass_context
 def train_command(
+    context: click.Context,
     recipe: Path,
     out: Path | None,
     resume: bool,
@@ -37,17 +42,39 @@ def train_command(
     seconds: float | None,
     seed: int | None,
     tests: int | None,
+    processes: int | None,
     verbose: bool,
     as_json: bool,
 ) -> None:
     """Meta-train the learner of a RECIPE (a TOML file) and leave a bundle.
 
+    With --processes, or started by torchrun, several processes train one learner; the result is that of one.
+
     \b
     quickstudy train recipes/glyphs-prototypical.toml
     quickstudy train recipes/sine-maml.toml --steps 2000 --out runs/sine
     quickstudy train recipes/sine-maml.toml --out runs/sine --resume
+    quickstudy train recipes/omniglot-maml.toml --processes 4
     """
     plan = _changed(Recipe.read(recipe), steps=steps, seconds=seconds, seed=seed)
+    if processes is not None:
+        context.exit(launched(["train", *_written(context)], processes))
+    with joined_from_environment() as here:
+        _train(plan, recipe, out, here, resume=resume, tests=tests, verbose=verbose, as_json=as_json)
+
+
+def _train(
+    plan: Recipe,
+    recipe: Path,
+    out: Path | None,
+    here: Processes,
+    *,
+    resume: bool,
+    tests: int | None,
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    """The whole run in this process, alone or one of several."""
     folder = out or Path("runs") / recipe.stem
     keep_freed_memory()
     learner, source = plan.make_learner(), plan.make_source()
@@ -72,7 +99,8 @@ def train_command(
         resume=resume,
         seconds=plan.train.seconds,
     )
-    with stops_gently() as asked, Bar(console(as_json), plan.train.steps, recipe.stem) as bar:
+    quiet = as_json or here.rank > 0
+    with stops_gently(quiet=here.rank > 0) as asked, Bar(console(quiet), plan.train.steps, recipe.stem) as bar:
         for record in records:
             bar.update(record.step, f"loss {record.loss:.4g}, {record.rate:,.0f} tasks/s")
             if verbose and learner.plan is not None:
@@ -80,16 +108,30 @@ def train_command(
                 verbose = False
             if record.validation is not None:
                 bar.say(f"step {record.step}: validation {record.validation}{' (best so far)' if record.best else ''}")
-            if asked:
+            if here.any(bool(asked)):
                 records.close()
                 bar.say(f"Saved at step {record.step}. Go on with: quickstudy train {recipe} --out {folder} --resume")
                 raise KeyboardInterrupt
+    if here.rank:
+        return
     count = plan.test.tasks if tests is None else tests
     result = evaluate(learner, plan.test.of(source, "test"), tasks=count) if count else None
     plain = result.to_json() if result else None
     save_bundle(folder / "bundle", learner, source=source, recipe=plan.table(), results=plain)
     text = f"test: {result}\nbundle: {folder / 'bundle'}" if result else f"bundle: {folder / 'bundle'}"
     emit({"bundle": str(folder / "bundle"), "result": plain}, text, as_json)
+
+
+def _written(context: click.Context) -> list[str]:
+    """The command line again, without --processes."""
+    written: list[str] = []
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        if parameter.name == "processes" or value is None or value is False:
+            continue
+        written += [] if isinstance(parameter, click.Argument) else [parameter.opts[-1]]
+        written += [] if value is True else [str(value)]
+    return written
 
 
 def _changed(recipe: Recipe, *, steps: int | None, seconds: float | None, seed: int | None) -> Recipe:

@@ -36,13 +36,20 @@ class Backward:
         self._traces: dict[Any, Flat] = {}
         self._pool: concurrent.futures.ThreadPoolExecutor | None = None
 
-    def __call__(self, tasks: Task, rng: Rng) -> tuple[Tensor, Tensor]:
-        """(T,) objectives and (T,) metrics, detached; of the chunks up to the first objective that is not finite."""
+    def __call__(self, tasks: Task, rng: Rng, first: int = 0, total: int | None = None) -> tuple[Tensor, Tensor]:
+        """(T,) objectives and (T,) metrics, detached; of the chunks up to the first objective that is not finite.
+
+        Args:
+            tasks: a batch, or this process's share of one.
+            rng: key of the batch.
+            first: number of its first task in the whole batch.
+            total: tasks of the whole batch, whose mean it is; those given when None.
+        """
         count = batch_size(tasks)
         chunk = count if self.learner.joint else self.plan.chunk
         starts = range(0, count, chunk)
         chunks = [take(tasks, slice(start, start + chunk)) for start in starts]
-        done: Iterable[Done] = self._untraced(starts, chunks, rng)
+        done: Iterable[Done] = self._untraced([first + start for start in starts], chunks, rng)
         if self.plan.traced and not self.refused and not is_padded(tasks):
             with contextlib.suppress(NotTraceable):
                 done = self._traced([self.traced(part) for part in chunks], chunks)
@@ -54,7 +61,7 @@ class Backward:
             for parameter, slope in slopes:
                 if parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)  # laid out in memory as the parameter is
-                parameter.grad.add_(slope, alpha=1 / count)
+                parameter.grad.add_(slope, alpha=1 / (total or count))
         objectives, metrics = zip(*parts, strict=True)
         return torch.cat(objectives), torch.cat(metrics)
 

@@ -2,66 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
-import warnings
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
 
-from ..engine.backward import Backward
-from ..engine.plan import Plan
-from ..engine.tuning import tuned
-from ..errors import BadFile, TrainingStopped, UserError
 from ..learner import Learner
 from ..rng import Rng
-from ..task import Task, take
 from ..tasks.source import TaskSource
-from .checkpoint import Checkpoint, load_tensors, optimizer_tensors, restore_module, restore_optimizer, save_tensors
+from .checkpoint import Checkpoint
+from .run import Optimizers, Record, Run, Scored
 from .schedules import Schedule, constant
 
-Optimizers = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 ADAM: Optimizers = partial(torch.optim.Adam, lr=1e-3)
-
-
-class Scored(Protocol):
-    """What validation gives back."""
-
-    @property
-    def score(self) -> float:
-        """Higher is better."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Record:
-    """One step of meta-training.
-
-    Attributes:
-        step: steps done, this one included.
-        loss: mean objective over the tasks of the step.
-        metric: mean query metric over them: share of right answers, or mean squared error in raw units.
-        tasks: tasks seen so far.
-        seconds: spent so far, earlier sessions included, validation included.
-        rate: tasks a second in this step.
-        validation: what `validate` gave back, on steps where it was asked.
-        best: whether that is the best so far.
-    """
-
-    step: int
-    loss: float
-    metric: float
-    tasks: int
-    seconds: float
-    rate: float
-    validation: Any = None
-    best: bool = False
-
-    def __str__(self) -> str:
-        judged = "" if self.validation is None else f", validation {self.validation}{' (best)' if self.best else ''}"
-        return f"step {self.step}: loss {self.loss:.4g}, {self.rate:,.0f} tasks/s{judged}"
 
 
 def meta_train(
@@ -85,6 +38,9 @@ def meta_train(
     bit for bit (same machine, same threads). When all steps are done and there was validation, the learner is left with
     the weights that validated best.
 
+    Where torch.distributed has been joined (see `engine.processes`), the tasks of a step are shared out to the
+    processes; episodes, gradients and records are those of a run alone, and the first process validates and saves.
+
     Args:
         learner: changed in place.
         source: where tasks come from; its training split, usually.
@@ -104,14 +60,14 @@ def meta_train(
         TrainingStopped: a loss or gradient is not finite; the weights are those before the step.
         BadFile: a checkpoint that cannot be read, or is of another run.
     """
-    run = _Run(
+    run = Run(
         learner, source, steps, tasks, optimizer, schedule or constant(), rng or Rng(0), validate, checkpoint, seconds
     )
     if resume:
         run.resume()
     boundary = True
     try:
-        while run.step < steps and (seconds is None or run.seconds < seconds):
+        while run.step < steps and not run.over(seconds):
             boundary = False
             record = run.advance(validating=(run.step + 1) % every == 0 or run.step + 1 == steps)
             boundary = True
@@ -124,169 +80,3 @@ def meta_train(
             run.save()
     if validate is not None:
         run.restore_best()
-
-
-class _Run:
-    """What one run of meta-training holds between steps."""
-
-    def __init__(
-        self,
-        learner: Learner,
-        source: TaskSource,
-        steps: int,
-        tasks: int,
-        optimizer: Optimizers,
-        schedule: Schedule,
-        rng: Rng,
-        validate: Callable[[Learner], Scored] | None,
-        checkpoint: Checkpoint | None,
-        limit: float | None,
-    ):
-        parameters = [p for p in learner.parameters() if p.requires_grad]
-        if learner.meta_gradient == "none" or not parameters:
-            raise UserError(f"{type(learner).__name__} has nothing to meta-train; evaluate it as it is.")
-        self.learner, self.source, self.tasks, self.rng = learner, source, tasks, rng
-        self.steps, self.limit = steps, limit
-        self.backward: Backward | None = None
-        self.optimizer, self.schedule, self.validate, self.checkpoint = (
-            optimizer(parameters),
-            schedule,
-            validate,
-            checkpoint,
-        )
-        self.base = [group["lr"] for group in self.optimizer.param_groups]
-        self.step = self.saved = 0
-        self.seconds = 0.0
-        self.best: float | None = None
-        self.best_weights: dict[str, Tensor] = {}
-
-    def advance(self, *, validating: bool) -> Record:
-        """One outer step, and validation if it is due."""
-        began = time.perf_counter()
-        self.learner.train()
-        self.learner.outer_step = self.step
-        batch = self.source.sample(self.step * self.tasks, self.tasks)
-        if self.backward is None:
-            self.backward = self._engine(batch)
-        for group, lr in zip(self.optimizer.param_groups, self.base, strict=True):
-            group["lr"] = lr * self.schedule(self.step)
-        self.optimizer.zero_grad()
-        objective, metric = self.backward(batch, self.rng.at("step", self.step))
-        self._check_finite(objective, batch)
-        self.optimizer.step()
-        self.step += 1
-        spent = time.perf_counter() - began
-        judged, best = None, False
-        if validating and self.validate is not None:
-            judged = self.validate(self.learner)
-            best = self._keep_if_best(judged.score)
-        self.seconds += time.perf_counter() - began
-        return Record(
-            self.step,
-            objective.mean().item(),
-            metric.mean().item(),
-            self.step * self.tasks,
-            self.seconds,
-            self.tasks / spent,
-            judged,
-            best,
-        )
-
-    def _engine(self, batch: Task) -> Backward:
-        """How batches like this one are run: as before the interruption, as asked for, or as is fastest here."""
-        if self.learner.plan is None:
-            left = None if self.limit is None else self.limit - self.seconds
-            self.learner.plan = tuned(self.learner, batch, self.steps - self.step, left)
-        return Backward(self.learner, self.learner.plan)
-
-    def _check_finite(self, objective: Tensor, batch: Task) -> None:
-        bad = (~torch.isfinite(objective)).nonzero().flatten().tolist()
-        gradients = [p.grad for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
-        if not bad and all(bool(torch.isfinite(g).all()) for g in gradients):
-            return
-        self.optimizer.zero_grad()
-        first = self.step * self.tasks
-        if not bad:
-            where = f"a gradient is not finite in episodes {first} to {first + self.tasks - 1}"
-        else:
-            where = f"the loss of episode {first + bad[0]} is {objective[bad[0]].item()}"
-        one = take(batch, bad[0] if bad else 0)
-        if not bool(torch.isfinite(one.support.x).all() and torch.isfinite(one.query.x).all()):
-            cause = "its inputs hold NaN or infinity: clean the data"
-        elif not all(bool(torch.isfinite(p).all()) for p in self.learner.parameters()):
-            cause = "the weights were not finite before it: begin again from an earlier checkpoint with a lower rate"
-        else:
-            cause = "a rate is too high, most likely: lower the inner lr, or the optimizer's"
-        raise TrainingStopped(
-            f"Stopped at step {self.step + 1}: {where} ({self.source.name}, {self.source.split}). Likely: {cause}."
-            " The weights are those before this step."
-        )
-
-    def _keep_if_best(self, score: float) -> bool:
-        if self.best is not None and not score > self.best:
-            return False
-        self.best = score
-        self.best_weights = {name: t.detach().clone() for name, t in self.learner.state_dict().items()}
-        if self.checkpoint is not None:
-            save_tensors(self.checkpoint.best, self.best_weights, {"step": self.step, "score": score})
-        return True
-
-    def restore_best(self) -> None:
-        """Leave the learner with the weights that validated best, if anything was validated."""
-        if self.best_weights:
-            self.learner.load_state_dict(self.best_weights)
-
-    @property
-    def _identity(self) -> dict[str, Any]:
-        """What has to be the same for a resumed run to be the same run."""
-        protocol = {k: list(v) if isinstance(v, tuple) else v for k, v in self.source.protocol.items()}
-        return {"learner": type(self.learner).__name__, "seed": self.source.seed, "split": self.source.split} | {
-            "tasks": self.tasks,
-            "protocol": protocol,
-        }
-
-    def save(self) -> None:
-        """Write everything that the next step depends on."""
-        assert self.checkpoint is not None
-        tensors, optimizer = optimizer_tensors(self.optimizer)
-        tensors |= {f"learner/{name}": t for name, t in self.learner.state_dict().items()}
-        about = {
-            "step": self.step,
-            "seconds": self.seconds,
-            "best": self.best,
-            "optimizer": optimizer,
-            "base": self.base,
-            "plan": dataclasses.asdict(self.learner.plan) if self.learner.plan else None,
-            "threads": torch.get_num_threads(),
-            "run": self._identity,
-        }
-        save_tensors(self.checkpoint.last, tensors, about)
-        self.saved = self.step
-
-    def resume(self) -> None:
-        """Go on from the last checkpoint, if there is one."""
-        if self.checkpoint is None:
-            raise UserError("To resume, say where the checkpoints are: checkpoint=Checkpoint(folder).")
-        if not self.checkpoint.last.exists():
-            return
-        tensors, about = load_tensors(self.checkpoint.last)
-        for key, value in self._identity.items():
-            if about["run"].get(key) != value:
-                raise BadFile(
-                    f"The checkpoint at {self.checkpoint.last} is of another run: its {key} is {about['run'].get(key)},"
-                    f" here it is {value}. Choose another folder, or do not resume."
-                )
-        if about["threads"] != torch.get_num_threads():
-            warnings.warn(
-                f"The run was begun with {about['threads']} threads and goes on with {torch.get_num_threads()}: results"
-                " may differ in the last bits.",
-                stacklevel=2,
-            )
-        weights = {n.removeprefix("learner/"): t for n, t in tensors.items() if n.startswith("learner/")}
-        restore_module(self.learner, weights, self.checkpoint.last)
-        restore_optimizer(self.optimizer, tensors, about["optimizer"])
-        self.step = self.saved = about["step"]
-        self.seconds, self.best, self.base = about["seconds"], about["best"], about["base"]
-        self.learner.plan = Plan(**about["plan"]) if about["plan"] else None
-        if self.best is not None:
-            self.best_weights, _ = load_tensors(self.checkpoint.best)
