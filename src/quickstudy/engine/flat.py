@@ -62,8 +62,9 @@ class Flat:
         try:
             learner.outer_step = _Changing()  # type: ignore[assignment]
             with torch.enable_grad():
-                traced = make_fx(self._step)(*inputs)
-        except (RuntimeError, TypeError, ValueError) as error:
+                # By shapes alone: nothing is computed, so tracing takes little memory.
+                traced = make_fx(self._step, tracing_mode="fake")(*inputs)
+        except (RuntimeError, TypeError, ValueError, AssertionError) as error:
             raise NotTraceable(str(error).strip().partition("\n")[0][:200]) from error
         finally:
             learner.outer_step = counter  # type: ignore[assignment]

@@ -66,7 +66,7 @@ def candidates(learner: nn.Module, tasks: Task) -> list[Plan]:
     if convolves(learner):
         images = tasks.support.y.shape[1] + tasks.query.y.shape[1]
         chunk = _divisor(count, max(1, IMAGES_AT_ONCE // images))
-        chunks = dict.fromkeys((chunk, _divisor(count, 2 * chunk), _divisor(count, max(1, chunk // 2))))
+        chunks = dict.fromkeys((chunk, _divisor(count, max(1, chunk // 2))))
     else:
         chunks = dict.fromkeys((_divisor(count, 64), _divisor(count, 16)))
     made = []

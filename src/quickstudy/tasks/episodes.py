@@ -14,6 +14,7 @@ from ..task import Examples, Origin, Task
 from .pool import Pool
 from .source import TaskSource
 
+AHEAD = 256  # episodes whose numbers are drawn at a time: few large operations instead of many small ones
 Count = int | tuple[int, int]  # a number, or (least, most): drawn anew in every episode
 
 
@@ -58,6 +59,7 @@ class Episodes(TaskSource):
         order = torch.argsort(self.pool.y, stable=True)
         sizes = torch.bincount(self.pool.y, minlength=len(self.pool.classes))
         self._order, self._sizes, self._starts = order.numpy(), sizes.numpy(), (sizes.cumsum(0) - sizes).numpy()
+        self._ahead: tuple[int, int, dict[str, Tensor]] = (0, 0, {})
         self._check()
 
     def _check(self) -> None:
@@ -82,25 +84,38 @@ class Episodes(TaskSource):
         return {"source": self.pool.name, "ways": self.ways, "shots": self.shots, "queries": self.queries}
 
     def sample(self, first: int, count: int) -> Task:
-        episodes = np.arange(first, first + count)
+        drawn = self._drawn(first, count)
+        ways, known = _range(self.ways)[1], self.pool.descriptions
+        return Task(
+            Examples(_rows(self.pool.x, drawn["support"]), drawn["y"], drawn.get("real"), ways=ways),
+            Examples(_rows(self.pool.x, drawn["query"]), drawn["asked"], drawn.get("real asked"), ways=ways),
+            None if known is None else _rows(known, drawn["classes"]),
+            Origin(drawn["support"], drawn["query"], drawn["classes"]),
+        )
+
+    def _drawn(self, first: int, count: int) -> dict[str, Tensor]:
+        """Rows, labels and masks of episodes, (T, ...) each; more than are asked for are drawn, since the next follow.
+
+        An episode depends on its number alone, so it does not matter when it was drawn.
+        """
+        start, stop, kept = self._ahead
+        if not start <= first <= first + count <= stop:
+            start, stop = first, first + max(count, min(8 * count, AHEAD))
+            kept = self._draw_all(np.arange(start, stop))
+            self._ahead = (start, stop, kept)
+        return {name: t[first - start : first - start + count].clone() for name, t in kept.items()}
+
+    def _draw_all(self, episodes: np.ndarray) -> dict[str, Tensor]:
         ways, shots = _range(self.ways), _range(self.shots)
-        most_ways, most = ways[1], shots[1] + self.queries
-        places = self._draw(episodes, most_ways, most)  # (T, ways, shots + queries) numbers of pool rows
-        rows = torch.from_numpy(places["rows"])
+        places = self._draw(episodes, ways[1], shots[1] + self.queries)
+        rows, classes = torch.from_numpy(places["rows"]), torch.from_numpy(places["classes"])
         support = self._side("support", episodes, rows[:, :, : shots[1]])
         query = self._side("query", episodes, rows[:, :, shots[1] :])
-        if ways[0] == ways[1] and shots[0] == shots[1]:
-            masks: tuple[Tensor | None, Tensor | None] = (None, None)
-            classes = torch.from_numpy(places["classes"])
-        else:
-            masks, classes = self._ragged(episodes, support, query, torch.from_numpy(places["classes"]))
-        known = self.pool.descriptions
-        return Task(
-            Examples(_scaled(self.pool.x[support[0]]), support[1], masks[0], ways=most_ways),
-            Examples(_scaled(self.pool.x[query[0]]), query[1], masks[1], ways=most_ways),
-            None if known is None else _scaled(known[classes]),
-            Origin(support[0], query[0], classes),
-        )
+        drawn = {"support": support[0], "y": support[1], "query": query[0], "asked": query[1], "classes": classes}
+        if ways[0] != ways[1] or shots[0] != shots[1]:
+            masks, drawn["classes"] = self._ragged(episodes, support, query, classes)
+            drawn["real"], drawn["real asked"] = masks
+        return drawn
 
     def _draw(self, episodes: np.ndarray, ways: int, most: int) -> dict[str, np.ndarray]:
         count = len(episodes)
@@ -130,8 +145,10 @@ class Episodes(TaskSource):
         return masks, torch.where(torch.arange(classes.shape[1]) < ways, classes, -1)
 
 
-def _scaled(x: Tensor) -> Tensor:
-    return x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x
+def _rows(x: Tensor, numbers: Tensor) -> Tensor:
+    """Rows of `x` by number, bytes scaled to 0..1; one gather, which is what a batch of episodes costs."""
+    rows = x.index_select(0, numbers.flatten())
+    return (rows.to(torch.float32).div_(255) if x.dtype == torch.uint8 else rows).unflatten(0, numbers.shape)
 
 
 def _range(count: Count) -> tuple[int, int]:
