@@ -162,6 +162,7 @@ def main(words):
     environment = Environment(Path(os.environ.get("QUICKSTUDY_VENV") or ROOT / ".venv").expanduser().absolute())
     try:
         environment.set_up("dev" if words[0] in ("test", "check") else "run")
+        os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # as the command line does: src/quickstudy/cli/main.py says why
         os.environ["PATH"] = str(environment.bin) + os.pathsep + os.environ.get("PATH", "")
         if words[0] == "check":
             return check(environment.python, words[1:])

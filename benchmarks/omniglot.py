@@ -10,7 +10,9 @@ test split is ever trained on. Two earlier runs had the rate halved every fifth 
 were judged too (98.77 at 5-way 1-shot, both); the cosine was looked at on validation classes (98.99 after 8,000 steps).
 MAML: 32 tasks a step, one inner step of 0.4 (three in evaluation), one query a class, four strided convolutions; batch
 norm over the queries (the published, transductive protocol), and the same weights with the statistics of the support
-set (inductive).
+set (inductive). After the published 60,000 steps at a constant rate, judged then (98.48, 96.92 and 94.97 in the order
+below), the rate falls to zero over 10,000 more: on 2,000 validation tasks that took 98.98 to 99.23 half way, and 97.52
+to 98.02 with 75 queries.
 """
 
 from __future__ import annotations

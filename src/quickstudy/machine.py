@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import sys
 from pathlib import Path
 
 
@@ -19,3 +21,37 @@ def memory_available() -> float:
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, OSError, ValueError):
         return math.inf
+
+
+def memory_now() -> float:
+    """Bytes that this process holds; NaN where the system does not say."""
+    return _of_this_process("VmRSS:")
+
+
+def memory_peak() -> float:
+    """The most bytes that this process has held at one time, or since it was forgotten; NaN where that is not known."""
+    peak = _of_this_process("VmHWM:")
+    if not math.isnan(peak):
+        return peak
+    try:
+        import resource
+    except ImportError:
+        return math.nan
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(most if sys.platform == "darwin" else 1024 * most)
+
+
+def forget_memory_peak() -> None:
+    """Begin anew with `memory_peak`, where the system lets us (Linux)."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def _of_this_process(name: str) -> float:
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith(name):
+                return 1024.0 * int(line.split()[1])
+    except (OSError, ValueError, IndexError):
+        pass
+    return math.nan

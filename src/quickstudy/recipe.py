@@ -14,7 +14,7 @@ from torch import nn
 
 from .errors import BadFile, UnknownName, UserError
 from .learner import Learner
-from .loops.schedules import Schedule, constant, cosine, halving, linear
+from .loops.schedules import Schedule, constant, cosine, halving, linear, stable_decay
 from .registry import build, build_source
 from .rng import Rng, forked
 from .tasks.source import TaskSource
@@ -24,7 +24,6 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adamw": torch.optim.AdamW,
     "sgd": torch.optim.SGD,
 }
-SCHEDULES = ("constant", "halving", "linear", "cosine")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,10 +35,13 @@ class Training:
         tasks: tasks a step (the meta-batch).
         lr: rate of the outer optimizer.
         optimizer: 'adam', 'adamw' or 'sgd'.
-        schedule: 'constant', 'halving' (every `halve_every` steps), 'linear' or 'cosine' (to zero at the end).
+        schedule: 'constant', 'halving' (every `halve_every` steps), 'linear' or 'cosine' (to zero at the end), or
+            'stable-decay' (constant, then to zero over the last `decay_steps`).
         halve_every: steps.
+        decay_steps: steps.
         checkpoint_every: steps between two savings.
         seconds: stop after so much time; None for no limit.
+        memory: keep within it, such as '2GiB'; None for no limit.
     """
 
     steps: int = 10_000
@@ -48,8 +50,10 @@ class Training:
     optimizer: str = "adam"
     schedule: str = "constant"
     halve_every: int = 2_000
+    decay_steps: int = 1_000
     checkpoint_every: int = 250
     seconds: float | None = None
+    memory: str | None = None
 
     def optimizers(self) -> Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]:
         """parameters -> optimizer."""
@@ -63,6 +67,7 @@ class Training:
             "constant": constant(),
             "halving": halving(self.halve_every),
             "linear": linear(self.steps),
+            "stable-decay": stable_decay(self.steps, self.decay_steps),
             "cosine": cosine(self.steps),
         }
         if self.schedule not in made:

@@ -14,6 +14,11 @@ from ..version import __version__
 EXIT_FAILED, EXIT_USER, EXIT_INTERRUPTED = 1, 2, 130
 LAUNCHED = "QUICKSTUDY_LAUNCHED"  # set in processes that another one has started and speaks for
 
+# How long a thread of libgomp looks whether there is more to do before it sleeps; read once, when torch is loaded. With
+# its own 300,000 looks, one other busy process on the machine makes small steps 20 to 80 times slower (two cores: 76 s
+# against 4 s), since threads wait for one that is not running. Without other processes there is no difference.
+os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+
 # name -> (module, one line); the modules import torch, so that --help does not.
 COMMANDS = {
     "study": ("study", "From many tasks to a judged learner for the next one: the main job."),

@@ -15,6 +15,7 @@ from ..learner import Learner
 from ..learners.standardised import Standardised
 from ..loops.checkpoint import Checkpoint
 from ..loops.meta_train import meta_train
+from ..loops.profile import Profile
 from ..recipe import Recipe
 from ..rng import Rng
 from .launch import launched
@@ -29,8 +30,10 @@ from .output import Bar, as_json, console, emit, stops_gently
 @click.option("--time", "seconds", type=click.FloatRange(min=1), help="Stop after so many seconds.")
 @click.option("--seed", type=int, help="Seed, in place of the recipe's.")
 @click.option("--tests", type=click.IntRange(min=0), help="Test tasks to judge on at the end; 0 for none.")
+@click.option("--memory", help="Keep within it, such as 2GiB; says what would fit when it cannot.")
 @click.option("--processes", type=int, help="Share the tasks of a step out to so many processes [1].")
 @click.option("--verbose", is_flag=True, help="Say how tasks are run, and why.")
+@click.option("--profile", "profiled", is_flag=True, help="Say where time and memory went.")
 @as_json
 @click.pass_context
 def train_command(
@@ -42,8 +45,10 @@ def train_command(
     seconds: float | None,
     seed: int | None,
     tests: int | None,
+    memory: str | None,
     processes: int | None,
     verbose: bool,
+    profiled: bool,
     as_json: bool,
 ) -> None:
     """Meta-train the learner of a RECIPE (a TOML file) and leave a bundle.
@@ -56,11 +61,11 @@ def train_command(
     quickstudy train recipes/sine-maml.toml --out runs/sine --resume
     quickstudy train recipes/omniglot-maml.toml --processes 4
     """
-    plan = _changed(Recipe.read(recipe), steps=steps, seconds=seconds, seed=seed)
+    plan = _changed(Recipe.read(recipe), seed, steps=steps, seconds=seconds, memory=memory)
     if processes is not None:
         context.exit(launched(["train", *_written(context)], processes))
     with joined_from_environment() as here:
-        _train(plan, recipe, out, here, resume=resume, tests=tests, verbose=verbose, as_json=as_json)
+        _train(plan, recipe, out, here, resume=resume, tests=tests, verbose=verbose, profiled=profiled, as_json=as_json)
 
 
 def _train(
@@ -72,6 +77,7 @@ def _train(
     resume: bool,
     tests: int | None,
     verbose: bool,
+    profiled: bool,
     as_json: bool,
 ) -> None:
     """The whole run in this process, alone or one of several."""
@@ -85,6 +91,7 @@ def _train(
     def validate(learner: Learner) -> Result:
         return evaluate(learner, judged, tasks=plan.validation.tasks)
 
+    profile = Profile() if profiled else None
     records = meta_train(
         learner,
         source,
@@ -98,6 +105,8 @@ def _train(
         checkpoint=Checkpoint(folder, plan.train.checkpoint_every),
         resume=resume,
         seconds=plan.train.seconds,
+        memory=plan.train.memory,
+        profile=profile,
     )
     quiet = as_json or here.rank > 0
     with stops_gently(quiet=here.rank > 0) as asked, Bar(console(quiet), plan.train.steps, recipe.stem) as bar:
@@ -114,6 +123,8 @@ def _train(
                 raise KeyboardInterrupt
     if here.rank:
         return
+    if profile is not None:
+        console(as_json).print(str(profile))
     count = plan.test.tasks if tests is None else tests
     result = evaluate(learner, plan.test.of(source, "test"), tasks=count) if count else None
     plain = result.to_json() if result else None
@@ -134,11 +145,10 @@ def _written(context: click.Context) -> list[str]:
     return written
 
 
-def _changed(recipe: Recipe, *, steps: int | None, seconds: float | None, seed: int | None) -> Recipe:
+def _changed(recipe: Recipe, seed: int | None, **train: int | float | str | None) -> Recipe:
     """The recipe with what the command line says in its place."""
     table = recipe.table()
-    train = {key: value for key, value in (("steps", steps), ("seconds", seconds)) if value is not None}
-    table["train"] = {**table["train"], **train}
+    table["train"] = {**table["train"], **{key: value for key, value in train.items() if value is not None}}
     if seed is not None:
         table["seed"] = seed
     return Recipe.of(table)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..rng import Rng, forked
 from ..task import Task, batch_size, is_padded, take
-from .flat import Flat, NotTraceable, signature
+from .flat import Flat, NotTraceable, held_bytes, signature
 from .plan import Plan
 
 Done = tuple[Tensor, Tensor, list[tuple[nn.Parameter, Tensor]]]  # objectives, metrics, and what to add where
@@ -35,6 +35,11 @@ class Backward:
         self.refused = ""
         self._traces: dict[Any, Flat] = {}
         self._pool: concurrent.futures.ThreadPoolExecutor | None = None
+
+    @property
+    def held(self) -> int:
+        """Bytes that the results of a traced chunk hold at most, as far as any was traced."""
+        return max((held_bytes(flat.graph.graph) for flat in self._traces.values()), default=0)
 
     def __call__(self, tasks: Task, rng: Rng, first: int = 0, total: int | None = None) -> tuple[Tensor, Tensor]:
         """(T,) objectives and (T,) metrics, detached; of the chunks up to the first objective that is not finite.

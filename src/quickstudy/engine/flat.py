@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from ..pytree import tree_flatten, tree_unflatten
 from ..task import Task
@@ -48,6 +47,8 @@ class Flat:
     """
 
     def __init__(self, learner: nn.Module, tasks: Task, *, compiled: bool = False):
+        from torch.fx.experimental.proxy_tensor import make_fx  # large, and short runs do without it
+
         leaves, self._spec = tree_flatten(tasks)
         self._learner = _Asked(learner)
         named = dict(self._learner.named_parameters())

@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import platform
+import shutil
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -17,15 +20,17 @@ from ..rng import Rng
 from ..storage import cache_folder, write_atomically
 from ..task import Task, batch_size, is_padded, take
 from .backward import Backward
+from .budget import LOOP, within
 from .flat import signature
 from .plan import IMAGES_AT_ONCE, Plan, choose, convolves, obstacle
 
 SHARE = 0.05  # of the time that a run will take may go into finding out how to run it
+COMPILING = 60.0  # seconds that may be spent, for a compiler to be asked; it took 17 for a small net, 60 for Conv-4
 LEAST = 1.0  # seconds to spend below which it is not worth beginning
 REPEATS = 3
 
 
-def tuned(learner: nn.Module, tasks: Task, steps: int, seconds: float | None = None) -> Plan:
+def tuned(learner: nn.Module, tasks: Task, steps: int, seconds: float | None = None, memory: int | None = None) -> Plan:
     """The fastest plan that could be found for a run of so many steps on batches like this one.
 
     A run that takes a minute goes by the fixed rule. A longer one spends at most a twentieth of its time on trying the
@@ -37,31 +42,44 @@ def tuned(learner: nn.Module, tasks: Task, steps: int, seconds: float | None = N
         tasks: a batch such as training will draw.
         steps: outer steps of the run.
         seconds: that the run may take, None for no limit.
+        memory: bytes that the process is to keep within, None for no limit.
+
+    Raises:
+        UserError: not even one task fits into the memory.
     """
-    rule = choose(learner, tasks)
-    if learner.joint or obstacle(learner) or is_padded(tasks):
-        return rule
     kept = {name: t.clone() for name, t in learner.state_dict().items()}
     try:
+        fits = _anything if memory is None else within(learner, tasks, memory)
+        rule = choose(learner, tasks)
+        if not fits(rule):
+            rule = next(plan for plan in (LOOP, Plan("flat", 1, LOOP.reason)) if fits(plan))
+        if learner.joint or obstacle(learner) or is_padded(tasks):
+            return rule
         one = _time(learner, tasks, rule, [])
         length = min(one * steps, seconds or float("inf"))
         if SHARE * length < LEAST:
             return rule
         key = _key(learner, tasks)
         known = _remembered().get(key)
-        if known is not None:
+        if known is not None and fits(Plan(**known)):
             return Plan(**known)
-        found = _fastest(learner, tasks, rule, one, time.perf_counter() + SHARE * length)
+        ways = [plan for plan in candidates(learner, tasks, SHARE * length) if fits(plan)]
+        found = _fastest(learner, tasks, rule, ways, one, time.perf_counter() + SHARE * length)
     finally:
         learner.load_state_dict(kept)
         learner.zero_grad()
         learner.plan = None  # type: ignore[assignment]
-    _remember(key, found)
+    if memory is None:
+        _remember(key, found)
     return found
 
 
-def candidates(learner: nn.Module, tasks: Task) -> list[Plan]:
-    """Ways worth trying beside the rule's, the most promising first."""
+def _anything(_: Plan) -> bool:
+    return True
+
+
+def candidates(learner: nn.Module, tasks: Task, seconds: float = 0.0) -> list[Plan]:
+    """Ways worth trying beside the rule's when there are so many seconds for it, the most promising first."""
     count, threads = batch_size(tasks), torch.get_num_threads()
     if convolves(learner):
         images = tasks.support.y.shape[1] + tasks.query.y.shape[1]
@@ -74,7 +92,11 @@ def candidates(learner: nn.Module, tasks: Task) -> list[Plan]:
         # Small chunks on one core each beat one chunk on all cores.
         shared = min(threads, count // size)
         made += [Plan("flat", size, "", workers) for workers in dict.fromkeys((shared, 1))]
-    return [*made, Plan("loop", 1, "")]
+    made.append(Plan("loop", 1, ""))
+    # Fusing pays for dense layers; convolutions take nearly all of the time of a net that has them, fused or not.
+    if seconds >= COMPILING and not convolves(learner) and shutil.which(os.environ.get("CXX", "g++")):
+        made.append(Plan("compiled", made[0].chunk, ""))
+    return made
 
 
 def _divisor(count: int, most: int) -> int:
@@ -82,14 +104,19 @@ def _divisor(count: int, most: int) -> int:
     return next(size for size in range(min(count, most), 0, -1) if count % size == 0)
 
 
-def _fastest(learner: nn.Module, tasks: Task, rule: Plan, one: float, deadline: float) -> Plan:
+def _fastest(learner: nn.Module, tasks: Task, rule: Plan, ways: Iterable[Plan], one: float, deadline: float) -> Plan:
     times = {rule: one}
-    for plan in candidates(learner, tasks):
+    for plan in ways:
         if time.perf_counter() > deadline:
             break
         if plan.how != rule.how or plan.chunk != rule.chunk:
             refused: list[str] = []
-            spent = _time(learner, tasks, plan, refused)
+            try:
+                spent = _time(learner, tasks, plan, refused)
+            except RuntimeError:
+                if plan.how != "compiled":
+                    raise
+                continue  # a compiler that fails is as good as none
             if refused:
                 return dataclasses.replace(rule, reason=f"{rule.reason}; it cannot be traced, for {refused[0]}")
             times[plan] = spent
@@ -104,16 +131,15 @@ def _time(learner: nn.Module, tasks: Task, plan: Plan, refused: list[str]) -> fl
     some = take(tasks, slice(0, min(count, max(4, 2 * plan.chunk * plan.workers))))
     learner.plan = plan  # type: ignore[assignment]
     backward, best = Backward(learner, plan), float("inf")
+    backward(some, Rng(0))  # the first one traces, and compiles
+    if backward.refused:
+        refused.append(backward.refused)
     for _ in range(REPEATS):
         began = time.perf_counter()
         backward(some, Rng(0))
-        spent = time.perf_counter() - began
-        best = min(best, spent)
+        best = min(best, time.perf_counter() - began)
         learner.zero_grad()
-        if backward.refused:
-            refused.append(backward.refused)
-            break
-        if spent > 10 * LEAST:
+        if best > LEAST:
             break
     return best * count / batch_size(some)
 

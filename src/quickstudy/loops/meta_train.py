@@ -11,6 +11,7 @@ from ..learner import Learner
 from ..rng import Rng
 from ..tasks.source import TaskSource
 from .checkpoint import Checkpoint
+from .profile import Profile
 from .run import Optimizers, Record, Run, Scored
 from .schedules import Schedule, constant
 
@@ -31,6 +32,8 @@ def meta_train(
     checkpoint: Checkpoint | None = None,
     resume: bool = False,
     seconds: float | None = None,
+    memory: str | int | None = None,
+    profile: Profile | None = None,
 ) -> Generator[Record, None, None]:
     """Train a learner over tasks, one record a step; stopping to iterate stops the training.
 
@@ -54,14 +57,28 @@ def meta_train(
         checkpoint: where and how often to save.
         resume: go on from `checkpoint.last` if it is there.
         seconds: stop after the step that passes this much time.
+        memory: that this process is to keep within, such as '2GiB': fewer tasks at a time, and inner steps that are
+            computed again in place of being kept, as far as that is needed; gradients stay exact.
+        profile: is told where time and memory went.
 
     Raises:
-        UserError: there is nothing to train.
+        UserError: there is nothing to train, or not even one task fits into the memory.
         TrainingStopped: a loss or gradient is not finite; the weights are those before the step.
         BadFile: a checkpoint that cannot be read, or is of another run.
     """
     run = Run(
-        learner, source, steps, tasks, optimizer, schedule or constant(), rng or Rng(0), validate, checkpoint, seconds
+        learner,
+        source,
+        steps,
+        tasks,
+        optimizer,
+        schedule or constant(),
+        rng or Rng(0),
+        validate,
+        checkpoint,
+        seconds,
+        memory,
+        profile or Profile(),
     )
     if resume:
         run.resume()
@@ -78,5 +95,7 @@ def meta_train(
         # In the middle of a step weights and optimizer may disagree; then the checkpoint before it is the one to keep.
         if boundary and checkpoint is not None and run.step > run.saved:
             run.save()
+    if profile is not None:
+        run.look_inside()
     if validate is not None:
         run.restore_best()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..engine.backward import Backward
+from ..engine.budget import in_bytes
 from ..engine.plan import Plan
 from ..engine.processes import Processes
 from ..engine.tuning import tuned
@@ -22,6 +23,7 @@ from ..rng import Rng
 from ..task import Task, take
 from ..tasks.source import TaskSource
 from .checkpoint import Checkpoint, load_tensors, optimizer_tensors, restore_module, restore_optimizer, save_tensors
+from .profile import OPTIMIZER, SAMPLING, SAVING, STEP, VALIDATION, WAITING, Profile
 from .schedules import Schedule
 
 Optimizers = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -79,12 +81,15 @@ class Run:
         validate: Callable[[Learner], Scored] | None,
         checkpoint: Checkpoint | None,
         limit: float | None,
+        memory: str | int | None,
+        profile: Profile,
     ):
         parameters = [p for p in learner.parameters() if p.requires_grad]
         if learner.meta_gradient == "none" or not parameters:
             raise UserError(f"{type(learner).__name__} has nothing to meta-train; evaluate it as it is.")
         self.learner, self.source, self.tasks, self.rng = learner, source, tasks, rng
-        self.steps, self.limit = steps, limit
+        self.steps, self.limit, self.profile = steps, limit, profile
+        self.memory = None if memory is None else in_bytes(memory)
         self.parameters = parameters
         self.backward: Backward | None = None
         self.processes = Processes.here()
@@ -114,8 +119,8 @@ class Run:
         began = time.perf_counter()
         self.learner.train()
         self.learner.outer_step = self.step
-        first = self.step * self.tasks
-        batch = self.source.sample(first + self.share.start, len(self.share))
+        with self.profile.of(SAMPLING):
+            batch = self.source.sample(self.step * self.tasks + self.share.start, len(self.share))
         if self.backward is None:
             self.backward = self._engine(batch)
         for group, lr in zip(self.optimizer.param_groups, self.base, strict=True):
@@ -123,12 +128,14 @@ class Run:
         self.optimizer.zero_grad()
         objective, metric = self._backward(batch)
         self._check_finite(objective)
-        self.optimizer.step()
+        with self.profile.of(OPTIMIZER):
+            self.optimizer.step()
         self.step += 1
         spent = time.perf_counter() - began
         judged, best = None, False
         if validating and self.validate is not None:
-            judged = self.processes.told(None if self.processes.rank else self.validate(self.learner))
+            with self.profile.of(VALIDATION):
+                judged = self.processes.told(None if self.processes.rank else self.validate(self.learner))
             best = self._keep_if_best(judged.score)
         self.seconds += time.perf_counter() - began
         return Record(
@@ -146,7 +153,9 @@ class Run:
         """How batches like this one are run: as before the interruption, as asked for, or as is fastest here."""
         if self.learner.plan is None:
             left = None if self.limit is None else self.limit - self.seconds
-            self.learner.plan = self.processes.told(tuned(self.learner, batch, self.steps - self.step, left))
+            self.learner.plan = self.processes.told(
+                tuned(self.learner, batch, self.steps - self.step, left, self.memory)
+            )
         return Backward(self.learner, self.learner.plan)
 
     def _backward(self, batch: Task) -> tuple[Tensor, Tensor]:
@@ -154,12 +163,20 @@ class Run:
         assert self.backward is not None
         buffers = [b for b in self.learner.buffers() if b.is_floating_point()]
         before = [b._version for b in buffers]
-        found = self.backward(batch, self.rng.at("step", self.step), self.share.start, self.tasks)
-        self.processes.add_up(self.parameters)
+        with self.profile.of(STEP):
+            found = self.backward(batch, self.rng.at("step", self.step), self.share.start, self.tasks)
+        if self.processes.count == 1:
+            return found
         moved = [b for b, version in zip(buffers, before, strict=True) if b._version != version]
-        self.processes.average(moved, len(self.share) / self.tasks)
-        objective, metric = (self.processes.joined(values, self.tasks) for values in found)
+        with self.profile.of(WAITING):
+            self.processes.add_up(self.parameters)
+            self.processes.average(moved, len(self.share) / self.tasks)
+            objective, metric = (self.processes.joined(values, self.tasks) for values in found)
         return objective, metric
+
+    def look_inside(self) -> None:
+        """Have the profile say what is inside a step."""
+        self.profile.look_inside(self.learner, self.source.sample(0, self.tasks), self.backward)
 
     def over(self, seconds: float | None) -> bool:
         """Whether the time is up, for one process and so for all."""
@@ -229,7 +246,8 @@ class Run:
             "threads": torch.get_num_threads(),
             "run": self._identity,
         }
-        save_tensors(self.checkpoint.last, tensors, about)
+        with self.profile.of(SAVING):
+            save_tensors(self.checkpoint.last, tensors, about)
 
     def resume(self) -> None:
         """Go on from the last checkpoint, if there is one."""

@@ -27,6 +27,15 @@ def linear(steps: int) -> Schedule:
     return lambda step: max(0.0, 1.0 - step / steps)
 
 
+def stable_decay(steps: int, decay: int) -> Schedule:
+    """1, and over the last `decay` steps down to 0: the end settles what a constant rate leaves in motion.
+
+    >>> [stable_decay(4, 2)(step) for step in range(5)]
+    [1.0, 1.0, 1.0, 0.5, 0.0]
+    """
+    return lambda step: min(1.0, max(0.0, (steps - step) / decay))
+
+
 def cosine(steps: int, *, floor: float = 0.0) -> Schedule:
     """Half a cosine from 1 to `floor`."""
     return lambda step: floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
