@@ -17,6 +17,7 @@ FLOOR = {
     "recipe": 6, "bundle": 6, "contract": 6, "report": 6,
     "study": 7,
     "cli": 8,
+    "__main__": 9,
 }  # fmt: skip
 
 # Rooms of one floor that may look at each other, because the design says so.

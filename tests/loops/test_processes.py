@@ -94,7 +94,7 @@ def test_one_two_and_four_processes_end_with_the_same_weights_and_resume_each_ot
 
 def test_a_killed_process_ends_the_run_soon_with_one_message_and_a_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "sine.toml").write_text(RECIPE, encoding="utf-8")
-    command = [sys.executable, "-c", "from quickstudy.cli.main import run; run()", "train", "sine.toml"]
+    command = [sys.executable, "-m", "quickstudy", "train", "sine.toml"]
     run = subprocess.Popen(
         [*command, "--out", "run", "--processes", "2"],
         cwd=tmp_path,

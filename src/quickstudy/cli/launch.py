@@ -31,7 +31,7 @@ def launched(arguments: Sequence[str], processes: int) -> int:
         port = free.getsockname()[1]
     shared = os.environ | {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     shared |= {"QUICKSTUDY_LAUNCHED": "1"}
-    command = [sys.executable, "-c", "from quickstudy.cli.main import run; run()", *arguments]
+    command = [sys.executable, "-m", "quickstudy", *arguments]
     running = [
         subprocess.Popen(command, env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
         for rank in range(processes)

@@ -88,7 +88,7 @@ class Backward:
             return (step(part) for step, part in zip(steps, chunks, strict=True))
         return self._shared_out(steps, chunks)
 
-    def _shared_out(self, steps: list[Flat], chunks: list[Task]) -> list[Done]:
+    def _shared_out(self, steps: list[Flat], chunks: list[Task]) -> Iterator[Done]:
         """By threads that compute on one core each: for chunks this small, better than one that computes on all."""
         threads = torch.get_num_threads()
         if self._pool is None:
@@ -97,7 +97,7 @@ class Backward:
             )
         try:
             torch.set_num_threads(1)
-            return list(self._pool.map(lambda step, part: step(part), steps, chunks))
+            yield from self._pool.map(lambda step, part: step(part), steps, chunks)
         finally:
             torch.set_num_threads(threads)
 

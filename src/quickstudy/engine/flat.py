@@ -20,7 +20,7 @@ from ..task import Task
 
 aten = torch.ops.aten
 NOTHING = (aten.detach.default, aten.alias.default)  # what only matters to a recording
-ABOUT = (int, float, bool, str, tuple, type(None))
+PLAIN = (int, float, bool, str, type(None))
 
 
 class NotTraceable(Exception):
@@ -179,9 +179,9 @@ def signature(learner: nn.Module, tasks: Task) -> tuple[Any, ...]:
     leaves, spec = tree_flatten(tasks)
     shapes = tuple((leaf.shape, leaf.dtype, leaf.device) for leaf in leaves)
     options = tuple(
-        (name, value)
+        (name, repr(value) if isinstance(value, tuple) else value)
         for module in learner.modules()
         for name, value in vars(module).items()
-        if name != "outer_step" and isinstance(value, ABOUT)
+        if name != "outer_step" and isinstance(value, (*PLAIN, tuple))
     )
     return (*shapes, str(spec), options, tuple(p.requires_grad for p in learner.parameters()))
