@@ -92,6 +92,7 @@ def meta_train(
                 run.save()
             yield record
     finally:
+        run.drawn.close()
         # In the middle of a step weights and optimizer may disagree; then the checkpoint before it is the one to keep.
         if boundary and checkpoint is not None and run.step > run.saved:
             run.save()

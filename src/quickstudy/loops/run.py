@@ -22,6 +22,7 @@ from ..learner import Learner
 from ..rng import Rng
 from ..task import Task, take
 from ..tasks.source import TaskSource
+from .ahead import Ahead
 from .checkpoint import Checkpoint, load_tensors, optimizer_tensors, restore_module, restore_optimizer, save_tensors
 from .profile import OPTIMIZER, SAMPLING, SAVING, STEP, VALIDATION, WAITING, Profile
 from .schedules import Schedule
@@ -94,6 +95,7 @@ class Run:
         self.backward: Backward | None = None
         self.processes = Processes.here()
         self.share = self.processes.share(tasks)
+        self.drawn = Ahead(lambda step: source.sample(step * tasks + self.share.start, len(self.share)))
         self._check_share()
         self.optimizer, self.schedule, self.validate, self.checkpoint = (
             optimizer(parameters),
@@ -120,7 +122,7 @@ class Run:
         self.learner.train()
         self.learner.outer_step = self.step
         with self.profile.of(SAMPLING):
-            batch = self.source.sample(self.step * self.tasks + self.share.start, len(self.share))
+            batch = self.drawn(self.step)
         if self.backward is None:
             self.backward = self._engine(batch)
         for group, lr in zip(self.optimizer.param_groups, self.base, strict=True):
