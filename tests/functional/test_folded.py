@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
-from quickstudy.functional.folded.calls import Folding
+from quickstudy.functional.folded.calls import folding
 from quickstudy.functional.folded.convolution import Convolution, Geometry
 from quickstudy.functional.folded.normalisation import BatchNorm
 from quickstudy.functional.folded.pooling import MaxPool, Window
@@ -53,7 +53,7 @@ def test_a_layer_vectorised_over_tasks_equals_a_loop_to_second_order(case: str) 
     layer, of_weight, of_x = CASES[case]
     weights, x = numbers(TASKS, *of_weight, seed=1), numbers(TASKS, *of_x)
     looped = torch.stack([second_order(layer, w, one) for w, one in zip(weights, x, strict=True)])
-    with Folding():
+    with folding():
         found = torch.func.vmap(lambda w, one: second_order(layer, w, one))(weights, x)
         shared = torch.func.vmap(lambda one: second_order(layer, weights[0], one))(x)
     assert (found - looped).abs().max() < 1e-12 * looped.abs().max()
@@ -87,6 +87,6 @@ def test_derivatives_agree_with_finite_differences_outside_vmap_too() -> None:
 
 def test_what_is_asked_for_is_not_folded_where_the_folded_way_lacks_it() -> None:
     x = numbers(1, 2, 4, 4)
-    with Folding():
+    with folding():
         pooled, where = F.max_pool2d(x, 2, return_indices=True)
     assert torch.equal(x.flatten(2).gather(2, where.flatten(2)), pooled.flatten(2))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..functional.folded.calls import Folding
+from ..functional.folded.calls import folding
 from ..pytree import tree_leaves, tree_map
 from ..rng import Rng, forked
 from ..task import Task, batch_size, is_padded, take, trim
@@ -50,7 +50,7 @@ def map_tasks(fn: Callable[[Task, Rng | None], Any], tasks: Task, plan: Plan, *,
 
 
 def _vectorised(fn: Callable[[Task, Rng | None], Any], tasks: Task, rng: Rng | None) -> Any:
-    with Folding():
+    with folding():
         return torch.func.vmap(lambda task: fn(task, rng))(tasks)
 
 

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
+from ..instead import Instead
 from .convolution import Convolution, Geometry
 from .pooling import MaxPool, Window
 
 Count = int | tuple[int, ...]
 
 
-class Folding(TorchFunctionMode):
+def folding() -> Instead:
     """While active, convolutions and max pooling of any net are the folded ones; the numbers are the same.
 
     Torch's own way with a kernel for each task copies all activations before and after each layer; these leave them
     where the next layer looks for them.
     """
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        known = _FOLDED.get(func)
-        made = None if known is None else known(*args, **(kwargs or {}))
-        return func(*args, **(kwargs or {})) if made is None else made
+    return Instead(_FOLDED)
 
 
 def _convolve(
