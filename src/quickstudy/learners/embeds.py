@@ -14,6 +14,7 @@ from ..engine.mapping import map_tasks
 from ..errors import UserError
 from ..functional.batch_norm import call
 from ..learner import Learner, Loss, criterion, metric
+from ..outputs import Output
 from ..rng import Rng
 from ..task import Examples, Task
 from .baseline.nearest import Neighbours
@@ -37,7 +38,7 @@ class Embeds(Learner):
         """The state for a support set that is embedded already."""
 
     @abc.abstractmethod
-    def answer(self, state: Any, z: Tensor) -> Tensor:
+    def answer(self, state: Any, z: Tensor) -> Output:
         """Answers to queries that are embedded already; a class without examples is never one."""
 
     def embed(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
@@ -48,7 +49,7 @@ class Embeds(Learner):
         del description, rng
         return self.remember(self.embed(support.x), support)
 
-    def predict(self, state: Any, x: Float[Tensor, "q ..."]) -> Float[Tensor, "q ways"]:
+    def predict(self, state: Any, x: Float[Tensor, "q ..."]) -> Output:
         return self.answer(state, self.embed(x))
 
     def embedded_loss(self, task: Task, rng: Rng | None = None) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:

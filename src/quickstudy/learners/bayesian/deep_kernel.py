@@ -9,17 +9,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ...engine.joint import TOGETHER, embed_together
-from ...engine.mapping import map_tasks
 from ...errors import UnknownName, UserError
-from ...functional.batch_norm import call
 from ...functional.solvers import gp
-from ...learner import Learner, Loss, metric
+from ...learner import metric
 from ...outputs import Gaussian, Output
 from ...pytree import pytree
 from ...rng import Rng
 from ...task import Examples, Task
-from ..embeds import feature_length
+from ..embeds import Embeds, feature_length
 
 KERNELS = ("rbf", "linear", "cosine", "spectral")
 LEAST_NOISE = 1e-6  # variance; below it a covariance of neighbours would have no Cholesky factor in float64 either
@@ -42,7 +39,7 @@ class Posterior:
     seen: Tensor | None = None
 
 
-class DeepKernel(Learner):
+class DeepKernel(Embeds):
     """Exact Gaussian-process regression on the features of a net; net and kernel are trained by marginal likelihood.
 
     Unlike MAML nothing is adapted but the posterior, in closed form, and an answer says how sure it is. The objective
@@ -84,8 +81,6 @@ class DeepKernel(Learner):
 
     State = Posterior
     kinds = ("classification", "regression")
-    class_equivariant = True
-    joint = True
 
     def __init__(
         self,
@@ -133,31 +128,22 @@ class DeepKernel(Learner):
         """Variance of targets around the function."""
         return gp.widened((2 * self.log_noise).exp()) + LEAST_NOISE
 
-    def adapt(self, support: Examples, description: Tensor | None = None, *, rng: Rng | None = None) -> Posterior:
-        del description, rng
-        return self.condition(call(self.encoder, {}, support.x, policy="running"), support)
+    def remember(self, z: Float[Tensor, "n d"], support: Examples) -> Posterior:
+        factor = gp.cholesky(gp.noisy(self.covariance(z, z), self._noise_of(support)))
+        return Posterior(z, factor, gp.whiten(factor, targets(support)), seen(support))
 
-    def condition(self, features: Float[Tensor, "n d"], support: Examples) -> Posterior:
-        """The state for a support set that is embedded already."""
-        factor = gp.cholesky(gp.noisy(self.covariance(features, features), self._noise_of(support)))
-        return Posterior(features, factor, gp.whiten(factor, targets(support)), seen(support))
-
-    def predict(self, state: Posterior, x: Float[Tensor, "q ..."]) -> Output:
-        return self.answer(state, call(self.encoder, {}, x, policy="running"))
-
-    def answer(self, state: Posterior, features: Float[Tensor, "q d"]) -> Output:
-        """Gaussian answers, or logits, for queries that are embedded already."""
-        alone = features.unsqueeze(-2)
+    def answer(self, state: Posterior, z: Float[Tensor, "q d"]) -> Output:
+        alone = z.unsqueeze(-2)
         prior = self.covariance(alone, alone).flatten()
-        across = self.covariance(state.features, features)
+        across = self.covariance(state.features, z)
         mean, variance = gp.conditional(state.factor, state.whitened, across, prior)
         variance = (variance + self.variance_of_noise).unsqueeze(-1).expand_as(mean)
         if state.seen is None:
-            return Gaussian(mean.to(features.dtype), variance.to(features.dtype))
-        return torch.where(state.seen, 2 * mean / variance, -torch.inf).to(features.dtype)
+            return Gaussian(mean.to(z.dtype), variance.to(z.dtype))
+        return torch.where(state.seen, 2 * mean / variance, -torch.inf).to(z.dtype)
 
     def update(self, state: Posterior, examples: Examples) -> Posterior:
-        n, more = len(state.features), call(self.encoder, {}, examples.x, policy="running")
+        n, more = len(state.features), self.embed(examples.x)
         own = gp.noisy(self.covariance(more, more), self._noise_of(examples))
         factor = gp.extended(state.factor, self.covariance(state.features, more), own)
         whitened = gp.whiten(factor[n:, n:], targets(examples) - factor[n:, :n] @ state.whitened)
@@ -172,15 +158,12 @@ class DeepKernel(Learner):
             return self.variance_of_noise
         return torch.where(examples.mask, self.variance_of_noise, 1e30)
 
-    def loss(self, tasks: Task, *, rng: Rng | None = None) -> Loss:
-        return Loss(*map_tasks(self._embedded_loss, embed_together(self.encoder, tasks), TOGETHER, rng=rng))
-
-    def _embedded_loss(self, task: Task, rng: Rng | None) -> tuple[Tensor, Tensor]:
+    def embedded_loss(self, task: Task, rng: Rng | None = None) -> tuple[Tensor, Tensor]:
         del rng
         every = task.support.followed_by(task.query)
         evidence = gp.log_marginal(self.covariance(every.x, every.x), targets(every), self.variance_of_noise)
         with torch.no_grad():
-            output = self.answer(self.condition(task.support.x, task.support), task.query.x)
+            output = self.answer(self.remember(task.support.x, task.support), task.query.x)
         return -evidence / len(every), metric(output, task.query).detach()
 
 

@@ -9,17 +9,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ...engine.joint import TOGETHER, embed_together
-from ...engine.mapping import map_tasks
 from ...errors import UserError
-from ...functional.batch_norm import call
 from ...functional.solvers import gp
-from ...learner import Learner, Loss, criterion, metric
 from ...outputs import Gaussian
 from ...pytree import pytree
-from ...rng import Rng
-from ...task import Examples, Task
-from ..embeds import feature_length
+from ...task import Examples
+from ..embeds import Embeds, feature_length
 
 LEAST_NOISE = 1e-6  # variance
 
@@ -37,7 +32,7 @@ class Coefficients:
     product: Tensor
 
 
-class BayesianLastLayer(Learner):
+class BayesianLastLayer(Embeds):
     """The exact posterior of a linear last layer, beginning at a learned normal prior of its weights.
 
     Unlike a deep kernel its state and its cost do not grow with the examples, it may begin at a mean that is not zero,
@@ -63,7 +58,6 @@ class BayesianLastLayer(Learner):
 
     State = Coefficients
     kinds = ("regression",)
-    joint = True
 
     def __init__(
         self,
@@ -93,32 +87,19 @@ class BayesianLastLayer(Learner):
         precision = factor @ factor.T
         return Coefficients(precision, precision @ gp.widened(self.prior_mean))
 
-    def adapt(self, support: Examples, description: Tensor | None = None, *, rng: Rng | None = None) -> Coefficients:
-        del description, rng
-        return self.update(self.prior(), support)
+    def remember(self, z: Float[Tensor, "n d"], support: Examples) -> Coefficients:
+        return added(self.prior(), z, support)
 
     def update(self, state: Coefficients, examples: Examples) -> Coefficients:
-        return added(state, call(self.encoder, {}, examples.x, policy="running"), examples)
+        return added(state, self.embed(examples.x), examples)
 
-    def predict(self, state: Coefficients, x: Float[Tensor, "q ..."]) -> Gaussian:
-        return self.answer(state, call(self.encoder, {}, x, policy="running"))
-
-    def answer(self, state: Coefficients, features: Float[Tensor, "q d"]) -> Gaussian:
-        """Answers for queries that are embedded already."""
+    def answer(self, state: Coefficients, z: Float[Tensor, "q d"]) -> Gaussian:
         factor = gp.cholesky(state.precision)
-        across = gp.whiten(factor, with_constant(features).transpose(-1, -2))
+        across = gp.whiten(factor, with_constant(z).transpose(-1, -2))
         mean = across.transpose(-1, -2) @ gp.whiten(factor, state.product)
         noise = gp.widened((2 * self.log_noise).exp()) + LEAST_NOISE
         variance = noise * (1 + across.square().sum(-2).unsqueeze(-1))
-        return Gaussian(mean.to(features.dtype), variance.to(features.dtype))
-
-    def loss(self, tasks: Task, *, rng: Rng | None = None) -> Loss:
-        return Loss(*map_tasks(self._embedded_loss, embed_together(self.encoder, tasks), TOGETHER, rng=rng))
-
-    def _embedded_loss(self, task: Task, rng: Rng | None) -> tuple[Tensor, Tensor]:
-        del rng
-        output = self.answer(added(self.prior(), task.support.x, task.support), task.query.x)
-        return criterion(output, task.query), metric(output, task.query).detach()
+        return Gaussian(mean.to(z.dtype), variance.to(z.dtype))
 
 
 def with_constant(features: Float[Tensor, "n d"]) -> Float[Tensor, "n d1"]:
