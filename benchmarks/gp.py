@@ -36,7 +36,7 @@ from quickstudy.pytree import pytree
 from quickstudy.recipe import Recipe
 from quickstudy.rng import Rng
 from quickstudy.task import Examples, Task
-from quickstudy.tasks.functions import GPDraws
+from quickstudy.tasks.gp_draws import GPDraws
 
 TABLE = "Nguyen and Grover 2022, arXiv:2207.04179, table 1"
 PUBLISHED = {

@@ -27,7 +27,7 @@ _NAMES = {
     "TaskSource": "tasks.source",
     "Episodes": "tasks.episodes",
     "Sinusoids": "tasks.functions",
-    "GPDraws": "tasks.functions",
+    "GPDraws": "tasks.gp_draws",
     "Retrieval": "tasks.retrieval",
     "glyphs": "tasks.drawn.glyphs",
     "omniglot": "tasks.datasets.omniglot",

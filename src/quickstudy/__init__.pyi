@@ -28,8 +28,8 @@ from .tasks.datasets.movielens import movielens as movielens
 from .tasks.datasets.omniglot import omniglot as omniglot
 from .tasks.drawn.glyphs import glyphs as glyphs
 from .tasks.episodes import Episodes as Episodes
-from .tasks.functions import GPDraws as GPDraws
 from .tasks.functions import Sinusoids as Sinusoids
+from .tasks.gp_draws import GPDraws as GPDraws
 from .tasks.groups import Groups as Groups
 from .tasks.pool import Pool as Pool
 from .tasks.retrieval import Retrieval as Retrieval

@@ -242,6 +242,6 @@ SOURCES = _of(
         "openreview:701FtuyLlAd",
     ),
     ("retrieval", _T + "retrieval:Retrieval", "letters with digits: which digit had this letter?", "arXiv:1610.06258"),
-    ("gp", _T + "functions:GPDraws", "curves drawn from a Gaussian process", "arXiv:1807.01622"),
+    ("gp", _T + "gp_draws:GPDraws", "curves drawn from a Gaussian process", "arXiv:1807.01622"),
 )
 CATALOGUE = (*LEARNERS, *NETS, *SOURCES)

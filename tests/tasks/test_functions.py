@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from quickstudy.errors import UnknownName, UserError
 from quickstudy.pytree import tree_leaves
 from quickstudy.task import Task, check_task, take, trim
-from quickstudy.tasks.functions import Functions, GPDraws, Sinusoids
+from quickstudy.tasks.functions import Functions, Sinusoids
+from quickstudy.tasks.gp_draws import GPDraws
 
 SOURCES: list[Functions] = [Sinusoids(noise=0.1), GPDraws("rbf"), GPDraws("matern52"), GPDraws("periodic")]
 # As in TNP-pytorch, regression/data/gp.py, where the upper ends 47 and 50 - shots are excluded.

@@ -12,6 +12,7 @@ from ..rng import Rng
 from ..tasks.source import TaskSource
 from .checkpoint import Checkpoint
 from .profile import Profile
+from .resume import go_on, save
 from .run import Optimizers, Record, Run, Scored
 from .schedules import Schedule, constant
 
@@ -81,7 +82,7 @@ def meta_train(
         profile or Profile(),
     )
     if resume:
-        run.resume()
+        go_on(run)
     boundary = True
     try:
         while run.step < steps and not run.over(seconds):
@@ -89,13 +90,13 @@ def meta_train(
             record = run.advance(validating=(run.step + 1) % every == 0 or run.step + 1 == steps)
             boundary = True
             if checkpoint is not None and run.step % checkpoint.every == 0:
-                run.save()
+                save(run)
             yield record
     finally:
         run.drawn.close()
         # In the middle of a step weights and optimizer may disagree; then the checkpoint before it is the one to keep.
         if boundary and checkpoint is not None and run.step > run.saved:
-            run.save()
+            save(run)
     if profile is not None:
         run.look_inside()
     if validate is not None:

@@ -1,10 +1,9 @@
-"""What one run of meta-training holds between steps, and how it goes on after an interruption."""
+"""What one run of meta-training holds between steps, and what a step is."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -13,18 +12,17 @@ from torch import Tensor, nn
 
 from ..engine.backward import Backward
 from ..engine.budget import in_bytes
-from ..engine.plan import Plan
 from ..engine.processes import Processes
 from ..engine.tuning import tuned
-from ..errors import BadFile, TrainingStopped, UserError
+from ..errors import TrainingStopped, UserError
 from ..functional.batch_norm import has_batch_norm
 from ..learner import Learner
 from ..rng import Rng
 from ..task import Task, take
 from ..tasks.source import TaskSource
 from .ahead import Ahead
-from .checkpoint import Checkpoint, load_tensors, optimizer_tensors, restore_module, restore_optimizer, save_tensors
-from .profile import OPTIMIZER, SAMPLING, SAVING, STEP, VALIDATION, WAITING, Profile
+from .checkpoint import Checkpoint, save_tensors
+from .profile import OPTIMIZER, SAMPLING, STEP, VALIDATION, WAITING, Profile
 from .schedules import Schedule
 
 Optimizers = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -220,61 +218,3 @@ class Run:
         """Leave the learner with the weights that validated best, if anything was validated."""
         if self.best_weights:
             self.learner.load_state_dict(self.best_weights)
-
-    @property
-    def _identity(self) -> dict[str, Any]:
-        """What has to be the same for a resumed run to be the same run."""
-        protocol = {k: list(v) if isinstance(v, tuple) else v for k, v in self.source.protocol.items()}
-        return {"learner": type(self.learner).__name__, "seed": self.source.seed, "split": self.source.split} | {
-            "tasks": self.tasks,
-            "protocol": protocol,
-        }
-
-    def save(self) -> None:
-        """Write everything that the next step depends on."""
-        assert self.checkpoint is not None
-        self.saved = self.step
-        if self.processes.rank:
-            return
-        tensors, optimizer = optimizer_tensors(self.optimizer)
-        tensors |= {f"learner/{name}": t for name, t in self.learner.state_dict().items()}
-        about = {
-            "step": self.step,
-            "seconds": self.seconds,
-            "best": self.best,
-            "optimizer": optimizer,
-            "base": self.base,
-            "plan": dataclasses.asdict(self.learner.plan) if self.learner.plan else None,
-            "threads": torch.get_num_threads(),
-            "run": self._identity,
-        }
-        with self.profile.of(SAVING):
-            save_tensors(self.checkpoint.last, tensors, about)
-
-    def resume(self) -> None:
-        """Go on from the last checkpoint, if there is one."""
-        if self.checkpoint is None:
-            raise UserError("To resume, say where the checkpoints are: checkpoint=Checkpoint(folder).")
-        if not self.checkpoint.last.exists():
-            return
-        tensors, about = load_tensors(self.checkpoint.last)
-        for key, value in self._identity.items():
-            if about["run"].get(key) != value:
-                raise BadFile(
-                    f"The checkpoint at {self.checkpoint.last} is of another run: its {key} is {about['run'].get(key)},"
-                    f" here it is {value}. Choose another folder, or do not resume."
-                )
-        if about["threads"] != torch.get_num_threads() and self.processes.count == 1:
-            warnings.warn(
-                f"The run was begun with {about['threads']} threads and goes on with {torch.get_num_threads()}: results"
-                " may differ in the last bits.",
-                stacklevel=2,
-            )
-        weights = {n.removeprefix("learner/"): t for n, t in tensors.items() if n.startswith("learner/")}
-        restore_module(self.learner, weights, self.checkpoint.last)
-        restore_optimizer(self.optimizer, tensors, about["optimizer"])
-        self.step = self.saved = about["step"]
-        self.seconds, self.best, self.base = about["seconds"], about["best"], about["base"]
-        self.learner.plan = Plan(**about["plan"]) if about["plan"] else None
-        if self.best is not None:
-            self.best_weights, _ = load_tensors(self.checkpoint.best)

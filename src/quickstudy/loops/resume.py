@@ -1,0 +1,77 @@
+"""Save a run, and go on with it: the same run, bit for bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..engine.plan import Plan
+from ..errors import BadFile, UserError
+from .checkpoint import load_tensors, optimizer_tensors, restore_module, restore_optimizer, save_tensors
+from .profile import SAVING
+
+if TYPE_CHECKING:
+    from .run import Run
+
+
+def save(run: Run) -> None:
+    """Write everything that the next step depends on."""
+    assert run.checkpoint is not None
+    run.saved = run.step
+    if run.processes.rank:
+        return
+    tensors, optimizer = optimizer_tensors(run.optimizer)
+    tensors |= {f"learner/{name}": t for name, t in run.learner.state_dict().items()}
+    about = {
+        "step": run.step,
+        "seconds": run.seconds,
+        "best": run.best,
+        "optimizer": optimizer,
+        "base": run.base,
+        "plan": dataclasses.asdict(run.learner.plan) if run.learner.plan else None,
+        "threads": torch.get_num_threads(),
+        "run": _identity(run),
+    }
+    with run.profile.of(SAVING):
+        save_tensors(run.checkpoint.last, tensors, about)
+
+
+def go_on(run: Run) -> None:
+    """Go on from the last checkpoint, if there is one."""
+    if run.checkpoint is None:
+        raise UserError("To resume, say where the checkpoints are: checkpoint=Checkpoint(folder).")
+    if not run.checkpoint.last.exists():
+        return
+    tensors, about = load_tensors(run.checkpoint.last)
+    for key, value in _identity(run).items():
+        if about["run"].get(key) != value:
+            raise BadFile(
+                f"The checkpoint at {run.checkpoint.last} is of another run: its {key} is {about['run'].get(key)},"
+                f" here it is {value}. Choose another folder, or do not resume."
+            )
+    if about["threads"] != torch.get_num_threads() and run.processes.count == 1:
+        warnings.warn(
+            f"The run was begun with {about['threads']} threads and goes on with {torch.get_num_threads()}: results"
+            " may differ in the last bits.",
+            stacklevel=2,
+        )
+    weights = {n.removeprefix("learner/"): t for n, t in tensors.items() if n.startswith("learner/")}
+    restore_module(run.learner, weights, run.checkpoint.last)
+    restore_optimizer(run.optimizer, tensors, about["optimizer"])
+    run.step = run.saved = about["step"]
+    run.seconds, run.best, run.base = about["seconds"], about["best"], about["base"]
+    run.learner.plan = Plan(**about["plan"]) if about["plan"] else None
+    if run.best is not None:
+        run.best_weights, _ = load_tensors(run.checkpoint.best)
+
+
+def _identity(run: Run) -> dict[str, Any]:
+    """What has to be the same for a resumed run to be the same run."""
+    protocol = {k: list(v) if isinstance(v, tuple) else v for k, v in run.source.protocol.items()}
+    return {"learner": type(run.learner).__name__, "seed": run.source.seed, "split": run.source.split} | {
+        "tasks": run.tasks,
+        "protocol": protocol,
+    }
