@@ -3,11 +3,12 @@
     python benchmarks/omniglot.py            train what is not trained yet (it resumes), judge, write the records
     python benchmarks/omniglot.py --only maml --hours 3
 
-Prototypical: 60-way 1-shot training episodes with 5 queries, squared Euclidean, Adam 1e-3 that falls as a cosine, on
-the 1,200 classes of training and validation with rotations as classes; inductive. One network is judged in all four
-cells, also at 5 shots, for which the paper trains another. Every figure is of the last weights, and no class of the
-test split is ever trained on. Two earlier runs had the rate halved every fifth of their 16,000 and 20,000 steps and
-were judged too (98.77 at 5-way 1-shot, both); the cosine was looked at on validation classes (98.99 after 8,000 steps).
+Prototypical: 60-way training episodes with 5 queries, squared Euclidean, Adam 1e-3 that falls as a cosine, on the 1,200
+classes of training and validation with rotations as classes; inductive. As in the paper one network learns from 1-shot
+episodes and is judged on those, another from 5-shot ones. Every figure is of the last weights, and no class of the test
+split is ever trained on. Two earlier 1-shot runs had the rate halved every fifth of their 16,000 and 20,000 steps and
+were judged too (98.77 at 5-way 1-shot, both); the cosine was looked at on validation classes (98.99 after 8,000 steps),
+and that network was judged at 5 shots as well (99.69 and 99.07).
 MAML: 32 tasks a step, one inner step of 0.4 (three in evaluation), one query a class, four strided convolutions; batch
 norm over the queries (the published, transductive protocol), and the same weights with the statistics of the support
 set (inductive). After the published 60,000 steps at a constant rate, judged then (98.48, 96.92 and 94.97 in the order
@@ -60,11 +61,8 @@ def _shots(ways: int, shots: int, figure: float) -> Work:
 
 FIVE = {"ways": 5, "shots": 1}
 RUNS = (
-    Run(
-        "omniglot-prototypical",
-        "prototypical",
-        (_shots(5, 1, 98.8), _shots(5, 5, 99.7), _shots(20, 1, 96.0), _shots(20, 5, 98.9)),
-    ),
+    Run("omniglot-prototypical", "prototypical", (_shots(5, 1, 98.8), _shots(20, 1, 96.0))),
+    Run("omniglot-prototypical-5-shot", "prototypical", (_shots(5, 5, 99.7), _shots(20, 5, 98.9))),
     Run(
         "omniglot-maml",
         "maml",
