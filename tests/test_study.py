@@ -23,7 +23,7 @@ from quickstudy.tasks.pool import Pool
 def _steady_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time passes by looking at it, so that how busy the machine is does not decide what is learned in a budget."""
     ticks = itertools.count()
-    monkeypatch.setattr(time, "perf_counter", lambda: 0.001 * next(ticks))
+    monkeypatch.setattr(time, "perf_counter", lambda: 0.0003 * next(ticks))
 
 
 MLP = {"name": "mlp", "inputs": 64, "outputs": 8, "hidden": []}

@@ -142,7 +142,7 @@ def test_the_memory_of_a_traced_step_is_known_before_it_is_run() -> None:
     one.plan = Plan("flat", 4, "")
     four, one_task = Flat(one, batch(4)), Flat(one, batch(1))
     ratio = held_bytes(four.graph.graph) / held_bytes(one_task.graph.graph)
-    assert 2.5 < ratio <= 4.1  # activations grow with the tasks, the weights' own gradients do not
+    assert 2.5 < ratio <= 4.2  # activations grow with the tasks, the weights' own gradients do not
 
 
 def test_a_long_run_is_measured_and_remembered_and_a_short_one_goes_by_the_rule(

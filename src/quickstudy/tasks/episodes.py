@@ -89,7 +89,7 @@ class Episodes(TaskSource):
         return Task(
             Examples(_rows(self.pool.x, drawn["support"]), drawn["y"], drawn.get("real"), ways=ways),
             Examples(_rows(self.pool.x, drawn["query"]), drawn["asked"], drawn.get("real asked"), ways=ways),
-            None if known is None else _rows(known, drawn["classes"]),
+            None if known is None else _rows(known, drawn["classes"] % len(known)),  # padding is -1
             Origin(drawn["support"], drawn["query"], drawn["classes"]),
         )
 

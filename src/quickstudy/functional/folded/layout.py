@@ -21,4 +21,7 @@ def unfold(x: Tensor, tasks: int, into: int = 1) -> Tensor:
 def images(x: Tensor, dim: int | None, tasks: int) -> Tensor:
     """Folded into channels, which lie side by side in memory."""
     folded = fold(x, dim, tasks)
-    return folded.contiguous(memory_format=torch.channels_last) if folded.dim() == 4 else folded
+    # Inside a second vmap torch cannot lay memory out; the numbers are the same.
+    if folded.dim() != 4 or torch._C._functorch.is_batchedtensor(folded):
+        return folded
+    return folded.contiguous(memory_format=torch.channels_last)
