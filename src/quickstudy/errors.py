@@ -8,7 +8,8 @@ QuickstudyError
 │   ├── UnknownName          a learner, net, source or option that does not exist
 │   ├── MissingData          a data set that is not on this machine
 │   └── BadFile              a bundle, state, checkpoint or recipe that cannot be read
-├── TrainingStopped          the loss is not finite any more (exit code 1)
+├── TrainingStopped          the loss is not finite any more, or a process was killed (exit code 1)
+│   └── ProcessGone          another of the processes that train together is gone
 └── ContractBroken           a learner does not do what it declares
 """
 

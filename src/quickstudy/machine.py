@@ -11,12 +11,9 @@ from pathlib import Path
 
 def memory_available() -> float:
     """Bytes that could be taken without swapping; all of the machine's where only that is known, else infinity."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024.0 * int(line.split()[1])
-    except (OSError, ValueError, IndexError):
-        pass
+    available = _said_by_linux("meminfo", "MemAvailable:")
+    if not math.isnan(available):
+        return available
     try:
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, OSError, ValueError):
@@ -25,12 +22,12 @@ def memory_available() -> float:
 
 def memory_now() -> float:
     """Bytes that this process holds; NaN where the system does not say."""
-    return _of_this_process("VmRSS:")
+    return _said_by_linux("self/status", "VmRSS:")
 
 
 def memory_peak() -> float:
     """The most bytes that this process has held at one time, or since it was forgotten; NaN where that is not known."""
-    peak = _of_this_process("VmHWM:")
+    peak = _said_by_linux("self/status", "VmHWM:")
     if not math.isnan(peak):
         return peak
     try:
@@ -47,9 +44,10 @@ def forget_memory_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
-def _of_this_process(name: str) -> float:
+def _said_by_linux(file: str, name: str) -> float:
+    """Bytes, from a file that gives kilobytes by name; NaN where there is no such line."""
     try:
-        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        for line in Path("/proc", file).read_text(encoding="ascii").splitlines():
             if line.startswith(name):
                 return 1024.0 * int(line.split()[1])
     except (OSError, ValueError, IndexError):

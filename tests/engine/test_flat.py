@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+import shutil
 from typing import Any
 
 import pytest
@@ -17,9 +19,11 @@ from quickstudy.engine.plan import Plan
 from quickstudy.engine.tuning import tuned
 from quickstudy.learners.gradient.maml import MAML
 from quickstudy.nets.conv4 import Conv4
+from quickstudy.nets.mlp import MLP
 from quickstudy.pytree import tree_map
 from quickstudy.rng import Rng, forked
 from quickstudy.task import Task, pad, stack, take
+from quickstudy.tasks.functions import Sinusoids
 
 LOOP = Plan("loop", 1, "asked for")
 
@@ -50,6 +54,18 @@ def test_traced_equals_looped(plan: Plan, options: dict[str, Any]) -> None:
     traced, refused = slopes(one, plan, tasks)
     assert not refused
     assert (looped - traced).abs().max() < 1e-10 * looped.abs().max()
+
+
+@pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="torch compiles with g++; none is here")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler uses what torch deprecates
+def test_compiled_equals_looped() -> None:
+    with forked(Rng(0)):
+        one = MAML(MLP(1, 1, hidden=(8,)), steps=1).double()
+    tasks = tree_map(lambda t: t.double(), Sinusoids().sample(0, 4))
+    looped, _ = slopes(one, LOOP, tasks)
+    compiled, refused = slopes(one, Plan("compiled", 4, ""), tasks)
+    assert not refused
+    assert (looped - compiled).abs().max() < 1e-10 * looped.abs().max()
 
 
 def test_a_second_batch_gets_its_own_numbers_and_weights_their_new_values() -> None:

@@ -89,6 +89,31 @@ def test_stopping_and_resuming_is_the_same_run(tmp_path: Path) -> None:
     assert fingerprint(learner) == fingerprint(whole)
 
 
+def test_a_program_that_ends_with_an_error_has_saved_its_last_step(tmp_path: Path) -> None:
+    program = VICTIM.replace("print(record.step, flush=True)", "1 / (record.step != 7)")
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path), str(Path(__file__).parent)], stderr=subprocess.PIPE, text=True
+    )
+    assert done.returncode == 1 and done.stderr.endswith("ZeroDivisionError: division by zero\n")
+    assert load_tensors(Checkpoint(tmp_path).last)[1]["step"] == 7
+
+
+def test_a_limit_on_memory_goes_on_to_hold_after_an_interruption(tmp_path: Path) -> None:
+    begun = small_learner()
+    records = meta_train(begun, small_source(), steps=3, tasks=4, checkpoint=Checkpoint(tmp_path), memory="100GiB")
+    next(records)
+    begun.gradient = "checkpointed"  # as the limit does where one task would not fit otherwise
+    records.close()
+    for memory, gradient in (("100GiB", "checkpointed"), ("101GiB", "exact")):
+        again = small_learner()
+        next(
+            meta_train(
+                again, small_source(), steps=3, tasks=4, checkpoint=Checkpoint(tmp_path), resume=True, memory=memory
+            )
+        )
+        assert again.gradient == gradient
+
+
 def test_a_resumed_run_restores_the_best_validated_weights(tmp_path: Path) -> None:
     scores = [2.0, 1.0]
     checkpoint = Checkpoint(tmp_path, every=1)
@@ -221,7 +246,8 @@ def test_kill_dash_nine_ten_times_then_resume_gives_the_same_weights(tmp_path: P
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             first = int(process.stdout.readline())
-            assert reached - 3 < first <= reached + 1, "at most what came after the last checkpoint is lost"
+            # A run that died between writing a checkpoint and printing its step goes on one step further.
+            assert reached - 3 < first <= reached + 2, "at most what came after the last checkpoint is lost"
             for _ in range(dice.randrange(1, 32)):
                 reached = int(process.stdout.readline())
             time.sleep(dice.random() * 0.01)

@@ -13,10 +13,11 @@ from unittest import mock
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from quickstudy.engine.processes import Processes
 from quickstudy.errors import UserError
+from quickstudy.learners.gradient.maml import MAML
 from quickstudy.learners.metric.prototypical import Prototypical
 from quickstudy.loops.checkpoint import Checkpoint, load_tensors
 from quickstudy.loops.meta_train import meta_train
@@ -92,18 +93,38 @@ def test_one_two_and_four_processes_end_with_the_same_weights_and_resume_each_ot
     assert len(losses.splitlines()) == 10
 
 
-def test_a_killed_process_ends_the_run_soon_with_one_message_and_a_checkpoint(tmp_path: Path) -> None:
-    (tmp_path / "sine.toml").write_text(RECIPE, encoding="utf-8")
-    command = [sys.executable, "-m", "quickstudy", "train", "sine.toml"]
+def two_processes(folder: Path) -> subprocess.Popen[str]:
+    """Started by the command line in a process group of their own, and as far as their first checkpoint."""
+    (folder / "sine.toml").write_text(RECIPE, encoding="utf-8")
     run = subprocess.Popen(
-        [*command, "--out", "run", "--processes", "2"],
-        cwd=tmp_path,
+        [sys.executable, "-m", "quickstudy", "train", "sine.toml", "--out", "run", "--processes", "2"],
+        cwd=folder,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
+    until(lambda: (folder / "run" / "last.safetensors").exists() or run.poll() is not None)
+    return run
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups and Ctrl-C are sent another way on Windows")
+def test_ctrl_c_saves_and_says_once_how_to_go_on(tmp_path: Path) -> None:
+    run = two_processes(tmp_path)
     try:
-        until(lambda: (tmp_path / "run" / "last.safetensors").exists())
+        os.killpg(run.pid, signal.SIGINT)
+        _, said = run.communicate(timeout=60)
+    finally:
+        run.kill()
+    assert run.returncode == 130
+    assert said.count("--resume") == 1 and said.count("Interrupted.") == 1 and "Traceback" not in said
+    step = int(said.partition("Saved at step ")[2].partition(".")[0])
+    assert load_tensors(tmp_path / "run" / "last.safetensors")[1]["step"] == step
+
+
+def test_a_killed_process_ends_the_run_soon_with_one_message_and_a_checkpoint(tmp_path: Path) -> None:
+    run = two_processes(tmp_path)
+    try:
         os.kill(children(run.pid)[-1], signal.SIGKILL)
         began = time.monotonic()
         _, said = run.communicate(timeout=60)
@@ -143,6 +164,19 @@ def test_a_learner_that_normalises_over_all_tasks_of_a_step_is_not_shared_out() 
         learner = Prototypical(Conv4(size=16, width=4))
         with pytest.raises(UserError, match="batch norm over them"):
             next(meta_train(learner, Sinusoids(), steps=1, tasks=2))
+
+
+def test_statistics_that_follow_task_after_task_are_not_shared_out() -> None:
+    """Two processes are made up: what is refused is refused before anything is sent."""
+    net = nn.Sequential(nn.Linear(1, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+    learner = MAML(net, statistics="per-step")
+    with (
+        mock.patch.object(Processes, "here", lambda: Processes(0, 2)),
+        mock.patch.object(Processes, "told", lambda _, value: value),
+        mock.patch.object(Processes, "any", lambda _, flag: flag),
+        pytest.raises(UserError, match=r"lets norms\.running follow the tasks of a step"),
+    ):
+        next(meta_train(learner, Sinusoids(), steps=1, tasks=2))
 
 
 def test_alone_nothing_is_sent() -> None:

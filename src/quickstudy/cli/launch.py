@@ -12,9 +12,10 @@ import time
 from collections.abc import Iterator, Sequence
 
 from ..errors import TrainingStopped, UserError
+from .main import EXIT_INTERRUPTED, LAUNCHED
 
 PATIENCE = 20.0  # seconds for the others to notice that one is gone, before they are killed
-INTERRUPTED = (130, -signal.SIGINT, -signal.SIGTERM)
+INTERRUPTED = (EXIT_INTERRUPTED, -signal.SIGINT, -signal.SIGTERM)
 
 
 def launched(arguments: Sequence[str], processes: int) -> int:
@@ -30,7 +31,7 @@ def launched(arguments: Sequence[str], processes: int) -> int:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     shared = os.environ | {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    shared |= {"QUICKSTUDY_LAUNCHED": "1"}
+    shared |= {LAUNCHED: "1"}
     command = [sys.executable, "-m", "quickstudy", *arguments]
     running = [
         subprocess.Popen(command, env=shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)})

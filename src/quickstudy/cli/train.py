@@ -18,6 +18,7 @@ from ..loops.meta_train import meta_train
 from ..loops.profile import Profile
 from ..recipe import Recipe
 from ..rng import Rng
+from ..tasks.source import TaskSource
 from .launch import launched
 from .output import Bar, as_json, console, emit, stops_gently
 
@@ -64,24 +65,31 @@ def train_command(
     plan = _changed(Recipe.read(recipe), seed, steps=steps, seconds=seconds, memory=memory)
     if processes is not None:
         context.exit(launched(["train", *_written(context)], processes))
+    folder, profile = out or Path("runs") / recipe.stem, Profile() if profiled else None
     with joined_from_environment() as here:
-        _train(plan, recipe, out, here, resume=resume, tests=tests, verbose=verbose, profiled=profiled, as_json=as_json)
+        quiet = as_json or here.rank > 0
+        learner, source = _trained(
+            plan, recipe, folder, here, resume=resume, profile=profile, verbose=verbose, quiet=quiet
+        )
+        if here.rank:
+            return
+        if profile is not None:
+            console(as_json).print(str(profile))
+        _judge(plan, folder, learner, source, tests, as_json)
 
 
-def _train(
+def _trained(
     plan: Recipe,
     recipe: Path,
-    out: Path | None,
+    folder: Path,
     here: Processes,
     *,
     resume: bool,
-    tests: int | None,
+    profile: Profile | None,
     verbose: bool,
-    profiled: bool,
-    as_json: bool,
-) -> None:
-    """The whole run in this process, alone or one of several."""
-    folder = out or Path("runs") / recipe.stem
+    quiet: bool,
+) -> tuple[Learner, TaskSource]:
+    """The learner after the whole run, in this process alone or with others, and what its tasks came from."""
     keep_freed_memory()
     learner, source = plan.make_learner(), plan.make_source()
     if isinstance(learner, Standardised):
@@ -91,7 +99,6 @@ def _train(
     def validate(learner: Learner) -> Result:
         return evaluate(learner, judged, tasks=plan.validation.tasks)
 
-    profile = Profile() if profiled else None
     records = meta_train(
         learner,
         source,
@@ -108,7 +115,6 @@ def _train(
         memory=plan.train.memory,
         profile=profile,
     )
-    quiet = as_json or here.rank > 0
     with stops_gently(quiet=here.rank > 0) as asked, Bar(console(quiet), plan.train.steps, recipe.stem) as bar:
         for record in records:
             bar.update(record.step, f"loss {record.loss:.4g}, {record.rate:,.0f} tasks/s")
@@ -121,10 +127,11 @@ def _train(
                 records.close()
                 bar.say(f"Saved at step {record.step}. Go on with: quickstudy train {recipe} --out {folder} --resume")
                 raise KeyboardInterrupt
-    if here.rank:
-        return
-    if profile is not None:
-        console(as_json).print(str(profile))
+    return learner, source
+
+
+def _judge(plan: Recipe, folder: Path, learner: Learner, source: TaskSource, tests: int | None, as_json: bool) -> None:
+    """Judge on test tasks, and leave a bundle."""
     count = plan.test.tasks if tests is None else tests
     result = evaluate(learner, plan.test.of(source, "test"), tasks=count) if count else None
     plain = result.to_json() if result else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from torch import nn
 
@@ -57,15 +57,23 @@ def within(learner: nn.Module, tasks: Task, memory: int) -> Fits:
     traced, each = (math.inf, 0.0) if learner.joint else _peak(learner, tasks, Plan("flat", 1, ""))
     untraced, _ = _peak(learner, tasks, LOOP)
     if min(traced, untraced) > memory:
-        if getattr(learner, "gradient", "") == "exact" and getattr(learner, "steps", 1) > 1:
-            learner.gradient = "checkpointed"  # type: ignore[assignment]
+        unrolled = [
+            m for m in learner.modules() if getattr(m, "gradient", "") == "exact" and getattr(m, "steps", 1) > 1
+        ]
+        if unrolled:
+            _set_gradient(unrolled, "checkpointed")
             kept, _ = _peak(learner, tasks, LOOP)
             if kept <= memory:
                 return lambda plan: plan.how == "loop"
-            learner.gradient = "exact"  # type: ignore[assignment]
+            _set_gradient(unrolled, "exact")
         _refuse(learner, tasks, memory, before, min(traced, untraced))
     each = SLACK * (each or untraced - before)
     return lambda plan: (traced if plan.traced else untraced) + (plan.chunk * plan.workers - 1) * each <= memory
+
+
+def _set_gradient(modules: Iterable[nn.Module], name: str) -> None:
+    for module in modules:
+        module.gradient = name  # type: ignore[assignment]
 
 
 def _peak(learner: nn.Module, tasks: Task, plan: Plan) -> tuple[float, float]:

@@ -9,7 +9,7 @@ is not needed any more is let go at once. The numbers are those of the untraced 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from ..task import Task
 
 aten = torch.ops.aten
 NOTHING = (aten.detach.default, aten.alias.default)  # what only matters to a recording
-PLAIN = (int, float, bool, str, type(None))
+PLAIN = (int, float, bool, str, tuple, type(None))
 
 
 class NotTraceable(Exception):
@@ -133,8 +133,8 @@ def held_bytes(graph: fx.Graph) -> int:
     """The most that the results of a traced step hold at one time, its inputs not counted."""
     last: dict[fx.Node, fx.Node] = {}
     for node in graph.nodes:
-        for used in _storages(node.all_input_nodes):
-            last[used] = node
+        for used in node.all_input_nodes:
+            last[_owner(used)] = node
     ends: dict[fx.Node, list[fx.Node]] = {}
     for made, end in last.items():
         ends.setdefault(end, []).append(made)
@@ -148,10 +148,6 @@ def held_bytes(graph: fx.Graph) -> int:
         for made in ends.get(node, []):
             now -= sizes.get(made, 0)
     return most
-
-
-def _storages(nodes: list[fx.Node]) -> Iterator[fx.Node]:
-    return (_owner(node) for node in nodes)
 
 
 def _owner(node: fx.Node) -> fx.Node:
@@ -179,9 +175,9 @@ def signature(learner: nn.Module, tasks: Task) -> tuple[Any, ...]:
     leaves, spec = tree_flatten(tasks)
     shapes = tuple((leaf.shape, leaf.dtype, leaf.device) for leaf in leaves)
     options = tuple(
-        (name, repr(value) if isinstance(value, tuple) else value)
+        (name, repr(value))
         for module in learner.modules()
         for name, value in vars(module).items()
-        if name != "outer_step" and isinstance(value, (*PLAIN, tuple))
+        if name != "outer_step" and isinstance(value, PLAIN)
     )
     return (*shapes, str(spec), options, tuple(p.requires_grad for p in learner.parameters()))

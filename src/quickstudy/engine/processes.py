@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import importlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -69,16 +70,6 @@ class Processes:
             p.grad = torch.zeros_like(p)
             p.grad.copy_(part.view(p.shape))
 
-    @torch.no_grad()
-    def average(self, buffers: Sequence[Tensor], weight: float) -> None:
-        """Put the mean over all processes, each with its weight, in the place of every buffer."""
-        if self.count == 1 or not buffers:
-            return
-        parts = self._from_all(torch.cat([b.flatten() for b in buffers]) * weight)
-        mean = torch.stack(parts).sum(0)
-        for b, part in zip(buffers, mean.split([b.numel() for b in buffers]), strict=True):
-            b.copy_(part.view(b.shape))
-
     def joined(self, values: Tensor, tasks: int) -> Tensor:
         """(T,) numbers of all tasks, from those of each share; NaN for tasks that a process did not come to."""
         if self.count == 1:
@@ -132,6 +123,9 @@ def joined_from_environment() -> Iterator[Processes]:
     if count == 1:
         yield Processes()
         return
+    # Optimizers load it. Loaded after the processes have joined, it would keep the threads that talk to the others
+    # alive to the end of the interpreter, which aborts now and then (torch 2.13).
+    importlib.import_module("torch._dynamo")
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, torch.get_num_threads() // count))
     backend = "nccl" if torch.cuda.is_available() else "gloo"

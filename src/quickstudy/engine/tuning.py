@@ -55,7 +55,7 @@ def tuned(learner: nn.Module, tasks: Task, steps: int, seconds: float | None = N
             rule = next(plan for plan in (LOOP, Plan("flat", 1, LOOP.reason)) if fits(plan))
         if learner.joint or obstacle(learner) or is_padded(tasks):
             return rule
-        one = _time(learner, tasks, rule, [])
+        one, _ = _time(learner, tasks, rule)
         length = min(one * steps, seconds or float("inf"))
         if SHARE * length < LEAST:
             return rule
@@ -110,38 +110,34 @@ def _fastest(learner: nn.Module, tasks: Task, rule: Plan, ways: Iterable[Plan], 
         if time.perf_counter() > deadline:
             break
         if plan.how != rule.how or plan.chunk != rule.chunk:
-            refused: list[str] = []
             try:
-                spent = _time(learner, tasks, plan, refused)
+                spent, refused = _time(learner, tasks, plan)
             except RuntimeError:
                 if plan.how != "compiled":
                     raise
                 continue  # a compiler that fails is as good as none
             if refused:
-                return dataclasses.replace(rule, reason=f"{rule.reason}; it cannot be traced, for {refused[0]}")
+                return dataclasses.replace(rule, reason=f"{rule.reason}; it cannot be traced, for {refused}")
             times[plan] = spent
     best = min(times, key=lambda plan: times[plan])
     others = ", ".join(f"{p.how} {p.chunk}x{p.workers} {1e3 * t:.3g} ms" for p, t in times.items() if p != best)
     return dataclasses.replace(best, reason=f"measured {1e3 * times[best]:.3g} ms a step ({others})")
 
 
-def _time(learner: nn.Module, tasks: Task, plan: Plan, refused: list[str]) -> float:
-    """Seconds of a step, the best of some, on as many tasks as it takes to see them at work."""
+def _time(learner: nn.Module, tasks: Task, plan: Plan) -> tuple[float, str]:
+    """Seconds of a step, the best of some, on as many tasks as it takes; and why it was not traced, if it was not."""
     count = batch_size(tasks)
     some = take(tasks, slice(0, min(count, max(4, 2 * plan.chunk * plan.workers))))
     learner.plan = plan  # type: ignore[assignment]
     backward, best = Backward(learner, plan), float("inf")
     backward(some, Rng(0))  # the first one traces, and compiles
-    if backward.refused:
-        refused.append(backward.refused)
     for _ in range(REPEATS):
         began = time.perf_counter()
         backward(some, Rng(0))
         best = min(best, time.perf_counter() - began)
-        learner.zero_grad()
         if best > LEAST:
             break
-    return best * count / batch_size(some)
+    return best * count / batch_size(some), backward.refused
 
 
 def _key(learner: nn.Module, tasks: Task) -> str:

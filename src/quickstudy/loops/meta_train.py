@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable, Generator
 from functools import partial
 
@@ -12,7 +13,7 @@ from ..rng import Rng
 from ..tasks.source import TaskSource
 from .checkpoint import Checkpoint
 from .profile import Profile
-from .resume import go_on, save
+from .resume import end, go_on, save
 from .run import Optimizers, Record, Run, Scored
 from .schedules import Schedule, constant
 
@@ -83,20 +84,17 @@ def meta_train(
     )
     if resume:
         go_on(run)
-    boundary = True
+    # A program that ends with an error drops the loop it holds only when torch is half taken down, too late to save.
+    last = atexit.register(partial(end, run))
     try:
         while run.step < steps and not run.over(seconds):
-            boundary = False
             record = run.advance(validating=(run.step + 1) % every == 0 or run.step + 1 == steps)
-            boundary = True
             if checkpoint is not None and run.step % checkpoint.every == 0:
                 save(run)
             yield record
     finally:
-        run.drawn.close()
-        # In the middle of a step weights and optimizer may disagree; then the checkpoint before it is the one to keep.
-        if boundary and checkpoint is not None and run.step > run.saved:
-            save(run)
+        atexit.unregister(last)
+        end(run)
     if profile is not None:
         run.look_inside()
     if validate is not None:

@@ -32,11 +32,21 @@ def save(run: Run) -> None:
         "optimizer": optimizer,
         "base": run.base,
         "plan": dataclasses.asdict(run.learner.plan) if run.learner.plan else None,
+        "gradients": _gradients(run),
+        "memory": run.memory,
         "threads": torch.get_num_threads(),
         "run": _identity(run),
     }
     with run.profile.of(SAVING):
         save_tensors(run.checkpoint.last, tensors, about)
+
+
+def end(run: Run) -> None:
+    """Let go of what a run holds, and save what came after its last checkpoint."""
+    run.drawn.close()
+    # In the middle of a step weights and optimizer may disagree; then the checkpoint before it is the one to keep.
+    if run.between_steps and run.checkpoint is not None and run.step > run.saved:
+        save(run)
 
 
 def go_on(run: Run) -> None:
@@ -63,9 +73,18 @@ def go_on(run: Run) -> None:
     restore_optimizer(run.optimizer, tensors, about["optimizer"])
     run.step = run.saved = about["step"]
     run.seconds, run.best, run.base = about["seconds"], about["best"], about["base"]
-    run.learner.plan = Plan(**about["plan"]) if about["plan"] else None
+    if about["plan"] and about.get("memory") == run.memory:
+        run.learner.plan = Plan(**about["plan"])
+        for name, gradient in about.get("gradients", {}).items():
+            run.learner.get_submodule(name).gradient = gradient
     if run.best is not None:
         run.best_weights, _ = load_tensors(run.checkpoint.best)
+
+
+def _gradients(run: Run) -> dict[str, str]:
+    """How each module inside computes meta-gradients, which a limit on memory may have changed."""
+    found = {name: getattr(module, "gradient", None) for name, module in run.learner.named_modules()}
+    return {name: gradient for name, gradient in found.items() if isinstance(gradient, str)}
 
 
 def _identity(run: Run) -> dict[str, Any]:

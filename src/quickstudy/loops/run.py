@@ -103,6 +103,7 @@ class Run:
         )
         self.base = [group["lr"] for group in self.optimizer.param_groups]
         self.step = self.saved = 0
+        self.between_steps = True
         self.seconds = 0.0
         self.best: float | None = None
         self.best_weights: dict[str, Tensor] = {}
@@ -117,6 +118,7 @@ class Run:
     def advance(self, *, validating: bool) -> Record:
         """One outer step, and validation if it is due."""
         began = time.perf_counter()
+        self.between_steps = False
         self.learner.train()
         self.learner.outer_step = self.step
         with self.profile.of(SAMPLING):
@@ -138,6 +140,7 @@ class Run:
                 judged = self.processes.told(None if self.processes.rank else self.validate(self.learner))
             best = self._keep_if_best(judged.score)
         self.seconds += time.perf_counter() - began
+        self.between_steps = True
         return Record(
             self.step,
             objective.mean().item(),
@@ -159,18 +162,21 @@ class Run:
         return Backward(self.learner, self.learner.plan)
 
     def _backward(self, batch: Task) -> tuple[Tensor, Tensor]:
-        """Objectives and metrics of all tasks of the step; gradients, and buffers that moved, are those of all too."""
+        """Objectives and metrics of all tasks of the step; the gradients are those of all too."""
         assert self.backward is not None
-        buffers = [b for b in self.learner.buffers() if b.is_floating_point()]
-        before = [b._version for b in buffers]
+        versions = {name: b._version for name, b in self.learner.named_buffers()}
         with self.profile.of(STEP):
             found = self.backward(batch, self.rng.at("step", self.step), self.share.start, self.tasks)
         if self.processes.count == 1:
             return found
-        moved = [b for b, version in zip(buffers, before, strict=True) if b._version != version]
+        moved = [name for name, b in self.learner.named_buffers() if b._version != versions[name]]
+        if moved:
+            raise UserError(
+                f"{type(self.learner).__name__} lets {moved[0]} follow the tasks of a step one after another, which"
+                " processes that share them out cannot; use one process with more threads."
+            )
         with self.profile.of(WAITING):
             self.processes.add_up(self.parameters)
-            self.processes.average(moved, len(self.share) / self.tasks)
             objective, metric = (self.processes.joined(values, self.tasks) for values in found)
         return objective, metric
 

@@ -26,18 +26,14 @@ def _objective(learner: Learner, tasks: Task) -> Tensor:
     return learner.loss(tasks, rng=KEY).objective.mean()
 
 
-def _gradient(learner: Learner, tasks: Task) -> tuple[list[Tensor], list[Tensor], Tensor]:
-    """Parameters that train, their gradients, and the objective."""
+def _gradient(learner: Learner, tasks: Task) -> tuple[list[Tensor], list[Tensor]]:
+    """Parameters that train, and their gradients."""
     parameters: list[Tensor] = [p for p in learner.parameters() if p.requires_grad]
     objective = _objective(learner, tasks)
     if not objective.requires_grad:
-        return parameters, [torch.zeros_like(p) for p in parameters], objective
+        return parameters, [torch.zeros_like(p) for p in parameters]
     found = torch.autograd.grad(objective, parameters, allow_unused=True)
-    return (
-        parameters,
-        [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)],
-        objective.detach(),
-    )
+    return parameters, [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
 
 
 def meta_gradient(learner: Learner, tasks: Sequence[Task], limit: float = 1e-6) -> Finding:
@@ -47,7 +43,7 @@ def meta_gradient(learner: Learner, tasks: Sequence[Task], limit: float = 1e-6) 
         return inapplicable(name, f"declared '{learner.meta_gradient}', so it is not that of the objective")
     learner = copy.deepcopy(learner).train()
     batch = stack(tasks)
-    parameters, gradients, _ = _gradient(learner, batch)
+    parameters, gradients = _gradient(learner, batch)
     errors = []
     for i in range(DIRECTIONS):
         generator = KEY.at("direction", i).generator()
