@@ -21,7 +21,7 @@ import torch
 from quickstudy.evaluation.evaluate import evaluating
 from quickstudy.evaluation.result import Result
 from quickstudy.learner import Learner
-from quickstudy.loops.run import Record
+from quickstudy.loops.record import Record
 from quickstudy.pytree import tree_leaves
 from quickstudy.rng import Rng
 from quickstudy.storage import write_atomically

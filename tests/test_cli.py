@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,30 @@ def test_train_evaluate_compare_audit(recipe: Path, tmp_path: Path, capsys: pyte
     assert json.loads(capsys.readouterr().out)["difference"] == 0
     assert call(["audit", str(out / "bundle"), "--tasks", "8"]) == 0
     assert "No leak found" in capsys.readouterr().out
+
+
+def test_what_the_command_line_says_of_a_run_is_done_and_kept(recipe: Path, tmp_path: Path) -> None:
+    asked = ["--steps", "3", "--memory", "100GiB", "--device", "cpu", "--precision", "bfloat16", "--tests", "0"]
+    assert call(["train", str(recipe), "--out", str(tmp_path / "run"), *asked]) == 0
+    kept = tomllib.loads((tmp_path / "run" / "bundle" / "recipe.toml").read_text())["train"]
+    assert (kept["steps"], kept["memory"], kept["device"], kept["precision"]) == (3, "100GiB", "cpu", "bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--device", "cuda:99"], "finds only"),
+        (["--precision", "bfloat"], "Did you mean 'bfloat16'?"),
+        (["--memory", "2 parsecs"], "write it like 2GiB"),
+        (["--processes", "0"], "must be at least 1"),
+    ],
+)
+def test_what_a_run_cannot_be_is_one_message(
+    recipe: Path, words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(["train", str(recipe), "--out", str(tmp_path / "run"), *words]) == 2
+    said = capsys.readouterr().err
+    assert message in said and "Traceback" not in said
 
 
 def test_adapt_and_predict(bundle: Path, support: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -122,7 +122,7 @@ def test_a_learner_keeps_its_promises(name: str, kind: str) -> None:
     learner = made(name)
     before = fingerprint(learner)
     found = {f.name: f for f in check_learner(learner, kind=kind)}
-    assert len(found) == 11
+    assert len(found) == 12
     assert all(f.passed in (True, None) and f.sentence for f in found.values())
     assert found["meta-gradient"].passed is (True if learner.meta_gradient == "exact" else None)
     assert found["queries one by one"].passed is (None if learner.transductive else True)
@@ -175,6 +175,11 @@ class ByPlace(Honest):
 class Renaming(Honest):
     def predict(self, state: Prototypes, x: Tensor) -> Tensor:
         return super().predict(state, x) + torch.tensor([0.0, 0.1, 0.2])
+
+
+class LeftBehind(Honest):
+    def predict(self, state: Prototypes, x: Tensor) -> Tensor:
+        return super().predict(state, x) + torch.zeros(1)
 
 
 class Recent(Honest):
@@ -249,6 +254,7 @@ class AllClasses(Honest):
         (Secretive, "looped equals vectorised"),
         (Forgetful, "update equals adapting to all"),
         (Unsaveable, "a state can be saved"),
+        (LeftBehind, "everything follows the weights' device"),
         (AllClasses, "odd support sets"),
     ],
 )

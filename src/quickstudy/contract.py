@@ -17,7 +17,7 @@ from .evaluation.measure import check_fit, singles
 from .evaluation.probes import answers
 from .evaluation.probes.finding import Finding
 from .evaluation.probes.gradients import looped_and_vectorised, meta_gradient
-from .evaluation.probes.states import same_state, saved, updated
+from .evaluation.probes.states import on_one_device, same_state, saved, updated
 from .learner import Learner
 from .pytree import tree_map
 from .rng import Rng, forked
@@ -84,6 +84,7 @@ def check_learner(
         lambda: meta_gradient(double, exact, EXACT),
         lambda: looped_and_vectorised(double, exact, EQUAL),
         lambda: _asked(saved, single, some),
+        lambda: _asked(on_one_device, single, some),
         lambda: _odd_support(double, exact[0]),
     ]
     return [_kept(learner, promise()) for promise in promises]

@@ -77,6 +77,11 @@ class Learner(nn.Module, abc.ABC):
     plan: Plan | None = None
 
     @property
+    def device(self) -> torch.device:
+        """Where its weights are, and tasks have to be."""
+        return next((t.device for t in (*self.parameters(), *self.buffers())), torch.device("cpu"))
+
+    @property
     def transductive(self) -> bool:
         """Whether an answer may depend on the other queries."""
         return False

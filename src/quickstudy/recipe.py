@@ -42,6 +42,8 @@ class Training:
         checkpoint_every: steps between two savings.
         seconds: stop after so much time; None for no limit.
         memory: keep within it, such as '2GiB'; None for no limit.
+        device: 'cpu', 'cuda', 'cuda:1', 'mps' or 'auto'.
+        precision: what the layers of nets compute in, 'float32' or 'bfloat16'.
     """
 
     steps: int = 10_000
@@ -54,6 +56,8 @@ class Training:
     checkpoint_every: int = 250
     seconds: float | None = None
     memory: str | None = None
+    device: str = "cpu"
+    precision: str = "float32"
 
     def optimizers(self) -> Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]:
         """parameters -> optimizer."""
@@ -197,7 +201,7 @@ def _typed(cls: type[Training], table: Mapping[str, Any], where: str) -> Trainin
     for key, value in table.items():
         if key not in fields:
             raise UnknownName.among(f"key of [train] in {where}", key, fields)
-        wants_text = key in ("optimizer", "schedule")
+        wants_text = "str" in str(fields[key])
         if isinstance(value, str) != wants_text or isinstance(value, bool):
             raise UserError(
                 f"{key} = {value!r} in [train] of {where} should be a {'text' if wants_text else 'number'}."

@@ -107,6 +107,11 @@ def take(tasks: Task, which: int | slice | Tensor) -> Task:
     return tree_map(lambda leaf: leaf[which], tasks)
 
 
+def on_device(tasks: Task, device: torch.device) -> Task:
+    """The same task or batch in the memory of a device."""
+    return tree_map(lambda leaf: leaf.to(device), tasks)
+
+
 def stack(tasks: Sequence[Task]) -> Task:
     """A batch of tasks of one shape.
 

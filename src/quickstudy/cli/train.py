@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ..bundle import save_bundle
+from ..engine.device import device_of
 from ..engine.memory import keep_freed_memory
 from ..engine.processes import Processes, joined_from_environment
 from ..evaluation.evaluate import evaluate
@@ -32,6 +33,8 @@ from .output import Bar, as_json, console, emit, stops_gently
 @click.option("--seed", type=int, help="Seed, in place of the recipe's.")
 @click.option("--tests", type=click.IntRange(min=0), help="Test tasks to judge on at the end; 0 for none.")
 @click.option("--memory", help="Keep within it, such as 2GiB; says what would fit when it cannot.")
+@click.option("--device", help="cpu, cuda, cuda:1, mps or auto, in place of the recipe's.")
+@click.option("--precision", help="float32 or bfloat16, in place of the recipe's.")
 @click.option("--processes", type=int, help="Share the tasks of a step out to so many processes [1].")
 @click.option("--verbose", is_flag=True, help="Say how tasks are run, and why.")
 @click.option("--profile", "profiled", is_flag=True, help="Say where time and memory went.")
@@ -47,6 +50,8 @@ def train_command(
     seed: int | None,
     tests: int | None,
     memory: str | None,
+    device: str | None,
+    precision: str | None,
     processes: int | None,
     verbose: bool,
     profiled: bool,
@@ -62,7 +67,8 @@ def train_command(
     quickstudy train recipes/sine-maml.toml --out runs/sine --resume
     quickstudy train recipes/omniglot-maml.toml --processes 4
     """
-    plan = _changed(Recipe.read(recipe), seed, steps=steps, seconds=seconds, memory=memory)
+    asked = {"steps": steps, "seconds": seconds, "memory": memory, "device": device, "precision": precision}
+    plan = _changed(Recipe.read(recipe), seed, asked)
     if processes is not None:
         context.exit(launched(["train", *_written(context)], processes))
     folder, profile = out or Path("runs") / recipe.stem, Profile() if profiled else None
@@ -91,7 +97,8 @@ def _trained(
 ) -> tuple[Learner, TaskSource]:
     """The learner after the whole run, in this process alone or with others, and what its tasks came from."""
     keep_freed_memory()
-    learner, source = plan.make_learner(), plan.make_source()
+    device = device_of(plan.train.device)
+    learner, source = plan.make_learner().to(device), plan.make_source()
     if isinstance(learner, Standardised):
         learner.fit_scale(source)
     judged = plan.validation.of(source, "validation")
@@ -113,6 +120,7 @@ def _trained(
         resume=resume,
         seconds=plan.train.seconds,
         memory=plan.train.memory,
+        precision=plan.train.precision,
         profile=profile,
     )
     with stops_gently(quiet=here.rank > 0) as asked, Bar(console(quiet), plan.train.steps, recipe.stem) as bar:
@@ -152,7 +160,7 @@ def _written(context: click.Context) -> list[str]:
     return written
 
 
-def _changed(recipe: Recipe, seed: int | None, **train: int | float | str | None) -> Recipe:
+def _changed(recipe: Recipe, seed: int | None, train: dict[str, int | float | str | None]) -> Recipe:
     """The recipe with what the command line says in its place."""
     table = recipe.table()
     table["train"] = {**table["train"], **{key: value for key, value in train.items() if value is not None}}

@@ -51,6 +51,8 @@ def within(learner: nn.Module, tasks: Task, memory: int) -> Fits:
     Raises:
         UserError: not even one task fits; the message says what would.
     """
+    if tasks.support.y.device.type != "cpu":
+        raise UserError("A limit on memory is kept on a CPU only; leave it out, or take fewer tasks a step.")
     before = memory_now()
     if math.isnan(before):
         raise UserError("A limit on memory needs a system that says how much a process holds (Linux); leave it out.")

@@ -7,6 +7,7 @@ import dataclasses
 import torch
 from torch import Tensor, nn
 
+from ..functional.precision import run
 from ..task import Task
 from .plan import Plan
 
@@ -52,10 +53,10 @@ def _embed(net: nn.Module, parts: list[tuple[Tensor, Tensor | None]]) -> list[Te
     """(T, n, *feature) inputs with their masks -> (T, n, *embedding), from one call."""
     x = torch.cat([inputs for inputs, _ in parts], 1)
     if all(mask is None for _, mask in parts):
-        embedded = net(x.flatten(0, 1))
+        embedded = run(net, x.flatten(0, 1))
     else:
         real = torch.cat([_real(inputs, mask) for inputs, mask in parts], 1).flatten()
-        rows = net(x.flatten(0, 1)[real])
+        rows = run(net, x.flatten(0, 1)[real])
         embedded = rows.new_zeros(len(real), *rows.shape[1:]).index_put((real,), rows)
     return list(embedded.unflatten(0, x.shape[:2]).split([inputs.shape[1] for inputs, _ in parts], 1))
 

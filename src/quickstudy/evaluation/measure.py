@@ -16,7 +16,7 @@ from ..errors import BadExamples, UserError
 from ..learner import Learner, criterion, metric
 from ..outputs import Gaussian, central
 from ..rng import Rng
-from ..task import Task, batch_size, check_task, is_padded, take, trim
+from ..task import Task, batch_size, check_task, is_padded, on_device, take, trim
 from ..tasks.source import TaskSource, content_hash
 from .metrics import answered, calibration_bins, calibration_error, covered, error_of_mean
 
@@ -95,14 +95,16 @@ def measure(learner: Learner, source: TaskSource, tasks: int, first: int, batch:
     episodes: list[str] = []
     for start in range(first, first + tasks, step):
         drawn = source.sample(start, min(step, first + tasks - start))
+        hashed = content_hash(drawn)
+        drawn = on_device(drawn, learner.device)
         key = rng.at(start) if learner.stochastic else None
         if plan is None:
             for task in singles(drawn):
                 check_task(task)
             check_fit(learner, singles(drawn)[0], key)
             plan = choose(learner, drawn)
-        parts.append(map_tasks(MethodType(judge, learner), drawn, plan, rng=key))
-        hashed = content_hash(drawn)
+        found = map_tasks(MethodType(judge, learner), drawn, plan, rng=key)
+        parts.append({name: numbers.cpu() for name, numbers in found.items()})
         digest.update(hashed)
         episodes += [hashed[i : i + 4].hex() for i in range(0, len(hashed), 32)]
         mask = drawn.query.mask

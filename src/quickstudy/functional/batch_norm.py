@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from .folded.normalisation import BatchNorm
 from .instead import Instead
+from .precision import lowered, raised
 
 POLICIES = ("batch", "support", "running")
 
@@ -74,6 +75,7 @@ class _BatchNorm:
             if weight is not None and bias is not None:
                 return BatchNorm.apply(x, weight, bias, eps)[0]
         axes = [0, *range(2, x.dim())]
+        x = x.to(torch.promote_types(x.dtype, torch.float32))  # statistics need more than layers do
         mean = x.mean(axes)
         variance = (x - mean.view((1, -1) + (1,) * (x.dim() - 2))).square().mean(axes)
         if self.record is not None:
@@ -104,7 +106,10 @@ def call(
     if not has_batch_norm(net) or (policy == "running" and not net.training):
         # Cloned buffers take whatever a module in training mode writes.
         buffers = {name: b.clone() for name, b in net.named_buffers()} if net.training else {}
-        return torch.func.functional_call(net, {**buffers, **weights}, (x,))
+        with lowered(x):
+            output = torch.func.functional_call(net, {**buffers, **weights}, (x,))
+        return raised(output)
     buffers = {name: b.clone() for name, b in net.named_buffers()}
-    with Instead({F.batch_norm: _BatchNorm(statistics, record, running=policy == "running")}):
-        return torch.func.functional_call(net, {**buffers, **weights}, (x,))
+    with lowered(x), Instead({F.batch_norm: _BatchNorm(statistics, record, running=policy == "running")}):
+        output = torch.func.functional_call(net, {**buffers, **weights}, (x,))
+    return raised(output)

@@ -13,8 +13,9 @@ from ..rng import Rng
 from ..tasks.source import TaskSource
 from .checkpoint import Checkpoint
 from .profile import Profile
+from .record import Record, Scored
 from .resume import end, go_on, save
-from .run import Optimizers, Record, Run, Scored
+from .run import Optimizers, Run
 from .schedules import Schedule, constant
 
 ADAM: Optimizers = partial(torch.optim.Adam, lr=1e-3)
@@ -35,6 +36,7 @@ def meta_train(
     resume: bool = False,
     seconds: float | None = None,
     memory: str | int | None = None,
+    precision: str = "float32",
     profile: Profile | None = None,
 ) -> Generator[Record, None, None]:
     """Train a learner over tasks, one record a step; stopping to iterate stops the training.
@@ -42,6 +44,8 @@ def meta_train(
     The episodes of step s are number s * tasks and on, whatever happened before, so a resumed run is the same run,
     bit for bit (same machine, same threads). When all steps are done and there was validation, the learner is left with
     the weights that validated best.
+
+    Tasks are sent to the device that the learner's weights are on.
 
     Where torch.distributed has been joined (see `engine.processes`), the tasks of a step are shared out to the
     processes; episodes, gradients and records are those of a run alone, and the first process validates and saves.
@@ -61,6 +65,8 @@ def meta_train(
         seconds: stop after the step that passes this much time.
         memory: that this process is to keep within, such as '2GiB': fewer tasks at a time, and inner steps that are
             computed again in place of being kept, as far as that is needed; gradients stay exact.
+        precision: what the layers of nets compute in, 'float32' or 'bfloat16'; see `functional.precision`. Weights,
+            losses and validation stay as they are.
         profile: is told where time and memory went.
 
     Raises:
@@ -80,6 +86,7 @@ def meta_train(
         checkpoint,
         seconds,
         memory,
+        precision,
         profile or Profile(),
     )
     if resume:

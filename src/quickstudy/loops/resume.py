@@ -56,11 +56,12 @@ def go_on(run: Run) -> None:
     if not run.checkpoint.last.exists():
         return
     tensors, about = load_tensors(run.checkpoint.last)
-    for key, value in _identity(run).items():
-        if about["run"].get(key) != value:
+    here = _identity(run)
+    for key, value in about["run"].items():
+        if here.get(key) != value:
             raise BadFile(
-                f"The checkpoint at {run.checkpoint.last} is of another run: its {key} is {about['run'].get(key)},"
-                f" here it is {value}. Choose another folder, or do not resume."
+                f"The checkpoint at {run.checkpoint.last} is of another run: its {key} is {value},"
+                f" here it is {here.get(key)}. Choose another folder, or do not resume."
             )
     if about["threads"] != torch.get_num_threads() and run.processes.count == 1:
         warnings.warn(
@@ -91,6 +92,7 @@ def _identity(run: Run) -> dict[str, Any]:
     """What has to be the same for a resumed run to be the same run."""
     protocol = {k: list(v) if isinstance(v, tuple) else v for k, v in run.source.protocol.items()}
     return {"learner": type(run.learner).__name__, "seed": run.source.seed, "split": run.source.split} | {
+        "precision": run.precision,
         "tasks": run.tasks,
         "protocol": protocol,
     }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,53 +14,18 @@ from ..engine.processes import Processes
 from ..engine.tuning import tuned
 from ..errors import TrainingStopped, UserError
 from ..functional.batch_norm import has_batch_norm
+from ..functional.precision import computing_in
 from ..learner import Learner
 from ..rng import Rng
-from ..task import Task, take
+from ..task import Task, on_device, take
 from ..tasks.source import TaskSource
 from .ahead import Ahead
 from .checkpoint import Checkpoint, save_tensors
 from .profile import OPTIMIZER, SAMPLING, STEP, VALIDATION, WAITING, Profile
+from .record import Record, Scored
 from .schedules import Schedule
 
 Optimizers = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-
-
-class Scored(Protocol):
-    """What validation gives back."""
-
-    @property
-    def score(self) -> float:
-        """Higher is better."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Record:
-    """One step of meta-training.
-
-    Attributes:
-        step: steps done, this one included.
-        loss: mean objective over the tasks of the step.
-        metric: mean query metric over them: share of right answers, or mean squared error in raw units.
-        tasks: tasks seen so far.
-        seconds: spent so far, earlier sessions included, validation included.
-        rate: tasks a second in this step.
-        validation: what `validate` gave back, on steps where it was asked.
-        best: whether that is the best so far.
-    """
-
-    step: int
-    loss: float
-    metric: float
-    tasks: int
-    seconds: float
-    rate: float
-    validation: Any = None
-    best: bool = False
-
-    def __str__(self) -> str:
-        judged = "" if self.validation is None else f", validation {self.validation}{' (best)' if self.best else ''}"
-        return f"step {self.step}: loss {self.loss:.4g}, {self.rate:,.0f} tasks/s{judged}"
 
 
 class Run:
@@ -81,6 +44,7 @@ class Run:
         checkpoint: Checkpoint | None,
         limit: float | None,
         memory: str | int | None,
+        precision: str,
         profile: Profile,
     ):
         parameters = [p for p in learner.parameters() if p.requires_grad]
@@ -89,11 +53,12 @@ class Run:
         self.learner, self.source, self.tasks, self.rng = learner, source, tasks, rng
         self.steps, self.limit, self.profile = steps, limit, profile
         self.memory = None if memory is None else in_bytes(memory)
+        self.precision = precision
         self.parameters = parameters
         self.backward: Backward | None = None
         self.processes = Processes.here()
         self.share = self.processes.share(tasks)
-        self.drawn = Ahead(lambda step: source.sample(step * tasks + self.share.start, len(self.share)))
+        self.drawn = Ahead(self._draw)
         self._check_share()
         self.optimizer, self.schedule, self.validate, self.checkpoint = (
             optimizer(parameters),
@@ -115,6 +80,11 @@ class Run:
                 " processes that share them out would train another net; use one process with more threads."
             )
 
+    def _draw(self, step: int) -> Task:
+        """This process's share of the tasks of a step, where the learner is."""
+        drawn = self.source.sample(step * self.tasks + self.share.start, len(self.share))
+        return on_device(drawn, self.learner.device)
+
     def advance(self, *, validating: bool) -> Record:
         """One outer step, and validation if it is due."""
         began = time.perf_counter()
@@ -124,7 +94,8 @@ class Run:
         with self.profile.of(SAMPLING):
             batch = self.drawn(self.step)
         if self.backward is None:
-            self.backward = self._engine(batch)
+            with computing_in(self.precision):
+                self.backward = self._engine(batch)
         for group, lr in zip(self.optimizer.param_groups, self.base, strict=True):
             group["lr"] = lr * self.schedule(self.step)
         self.optimizer.zero_grad()
@@ -165,7 +136,7 @@ class Run:
         """Objectives and metrics of all tasks of the step; the gradients are those of all too."""
         assert self.backward is not None
         versions = {name: b._version for name, b in self.learner.named_buffers()}
-        with self.profile.of(STEP):
+        with self.profile.of(STEP), computing_in(self.precision):
             found = self.backward(batch, self.rng.at("step", self.step), self.share.start, self.tasks)
         if self.processes.count == 1:
             return found
@@ -182,7 +153,7 @@ class Run:
 
     def look_inside(self) -> None:
         """Have the profile say what is inside a step."""
-        self.profile.look_inside(self.learner, self.source.sample(0, self.tasks), self.backward)
+        self.profile.look_inside(self.learner, self._draw(0), self.backward)
 
     def over(self, seconds: float | None) -> bool:
         """Whether the time is up, for one process and so for all."""

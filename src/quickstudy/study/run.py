@@ -17,7 +17,7 @@ from ..evaluation.compare import compare
 from ..evaluation.evaluate import evaluate
 from ..learner import Learner
 from ..loops.meta_train import meta_train
-from ..loops.run import Record
+from ..loops.record import Record
 from ..loops.schedules import cosine
 from ..registry import build
 from ..rng import Rng, forked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 from ...learner import Learner
 from ...pytree import tree_flatten, tree_leaves
 from ...state import Envelope, fingerprint, load_state, save_state
-from ...task import Task
+from ...task import Task, on_device
 from .answers import KEY, answer, ask, difference
 from .finding import Finding, inapplicable
 
@@ -29,6 +30,21 @@ def _same_leaf(a: Any, b: Any) -> bool:
         return bool(a == b)
     same = a.dtype == b.dtype and a.shape == b.shape
     return same and bool(((a == b) | (a.isnan() & b.isnan())).all())
+
+
+def on_one_device(learner: Learner, tasks: Sequence[Task]) -> Finding:
+    """Adapting and answering on torch's device of shapes without numbers, which any other refuses to be mixed with."""
+    name = "everything follows the weights' device"
+    learner, task = copy.deepcopy(learner).to("meta"), on_device(tasks[0], torch.device("meta"))
+    try:
+        output = answer(learner, task)
+    except (NotImplementedError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0][:120]
+        if "device" in reason:
+            return Finding(name, False, reason)
+        return inapplicable(name, f"it looks at values ({reason})")
+    where = output.device.type
+    return Finding(name, where == "meta", f"tensors made on the way are where the weights are, answers on '{where}'")
 
 
 def saved(learner: Learner, tasks: Sequence[Task]) -> Finding:

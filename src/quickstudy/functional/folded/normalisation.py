@@ -62,6 +62,7 @@ class _BatchNormSlope(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
         def written_out(slope: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
+            slope, x = slope.to(weight.dtype), x.to(weight.dtype)  # inputs may be of lower precision
             axes = [0, *range(2, x.dim())]
             centred = x - x.mean(axes, keepdim=True)
             scale = torch.rsqrt(centred.square().mean(axes, keepdim=True) + ctx.eps)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ...errors import UserError
 from ...functional.inner_loop import Weights, inner_loop
+from ...functional.precision import run
 from ...functional.prototypes import class_sums
 from ...learner import Loss, criterion
 from ...pytree import pytree
@@ -119,4 +120,4 @@ class FineTuned(StepsInAdapting):
         return classify_pool(tasks, self._classify, classes=self.classes, learner="FineTuned")
 
     def _classify(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n classes"]:
-        return self._logits(self.encoder(x).flatten(1), self.head)
+        return self._logits(run(self.encoder, x).flatten(1), self.head)

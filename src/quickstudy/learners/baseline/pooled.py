@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ...functional.batch_norm import call
 from ...functional.inner_loop import Weights, inner_loop
+from ...functional.precision import run
 from ...learner import Loss, criterion, metric
 from ...rng import Rng
 from ...task import Examples, Task, batch_size, take, trim
@@ -64,7 +65,7 @@ class Pooled(StepsInAdapting):
         del rng
         each = [trim(take(tasks, i)) for i in range(batch_size(tasks))]
         sides = [task.support.followed_by(task.query) for task in each]
-        outputs = self.net(torch.cat([side.x for side in sides])).split([len(side) for side in sides])
+        outputs = run(self.net, torch.cat([side.x for side in sides])).split([len(side) for side in sides])
         objective = [criterion(output, side) for output, side in zip(outputs, sides, strict=True)]
         asked = [metric(output[len(t.support) :], t.query) for output, t in zip(outputs, each, strict=True)]
         return Loss(torch.stack(objective), torch.stack(asked).detach())

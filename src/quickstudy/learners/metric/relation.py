@@ -11,6 +11,7 @@ from ...engine.joint import embed_together
 from ...engine.mapping import map_tasks
 from ...engine.plan import Plan
 from ...functional.batch_norm import call
+from ...functional.precision import run
 from ...functional.prototypes import class_sums
 from ...learner import Loss, metric
 from ...rng import Rng
@@ -64,7 +65,7 @@ class Relation(Embeds):
     def embedded_loss(self, task: Task, rng: Rng | None = None) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         del rng
         state, query = self.remember(task.support.x, task.support), task.query
-        logits = self.relation(_pairs(state, query.x)).view(len(query), -1)
+        logits = run(self.relation, _pairs(state, query.x)).view(len(query), -1)
         logits = torch.where(state.counts > 0, logits, -torch.inf)
         wanted = F.one_hot(query.y, logits.shape[1]).to(logits.dtype)
         return (logits.sigmoid() - wanted).square().mean(), metric(logits, query).detach()

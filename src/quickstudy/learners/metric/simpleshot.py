@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ...errors import UserError
 from ...functional.distances import squared_euclidean
+from ...functional.precision import run
 from ...functional.prototypes import class_sums
 from ...learner import Learner, Loss
 from ...rng import Rng
@@ -99,7 +100,7 @@ class SimpleShot(Learner):
 
     def _classify(self, x: Float[Tensor, "n ..."]) -> Float[Tensor, "n classes"]:
         assert self.head is not None
-        z = self.encoder(x).flatten(1)
+        z = run(self.encoder, x).flatten(1)
         if self.training:
             self.mean.lerp_(z.detach().mean(0), PACE)
         return self.head(z)
