@@ -66,8 +66,8 @@ def embedding(name: str, published: Any = NONE, source: str = "", **options: Any
     """A learner of an embedding, which serves any number of classes."""
     table = {"name": name, "encoder": CONV} | options
     episodes = {"ways": 20, "shots": 1, "queries": 5}
-    halving = {"steps": 20_000, "schedule": "halving", "halve_every": 4_000}
-    return Row(lambda ways, shots: table, published, source, shared=True, episodes=episodes, train=halving)
+    train = {"steps": 10_000, "schedule": "cosine"}
+    return Row(lambda ways, shots: table, published, source, shared=True, episodes=episodes, train=train)
 
 
 def gradient(
@@ -128,7 +128,7 @@ ROWS: dict[str, Row] = {
         lambda ways, shots: {"name": "ensemble", "learner": {"name": "prototypical", "encoder": CONV}, "members": 3},
         shared=True,
         episodes={"ways": 20, "shots": 1, "queries": 5},
-        train={"steps": 20_000, "schedule": "halving", "halve_every": 4_000},
+        train={"steps": 10_000, "schedule": "cosine"},
     ),
     "maml": gradient(
         "maml",

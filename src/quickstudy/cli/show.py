@@ -53,9 +53,9 @@ def data_command() -> None:
 @as_json
 def data_show(as_json: bool) -> None:
     """Every named data set, and where it was found."""
-    from ..tasks.datasets.named import catalogue
+    from ..tasks.datasets import brought, named
 
-    rows = catalogue()
+    rows = [*named.catalogue(), *brought.catalogue()]
     if as_json:
         emit([dataclasses.asdict(row) for row in rows], "", True)
         return
@@ -69,8 +69,12 @@ def data_show(as_json: bool) -> None:
 @click.argument("name")
 def data_fetch(name: str) -> None:
     """Download a data set from its official place, check its hash, convert and cache it."""
+    from ..tasks.datasets.brought import BROUGHT, brought
     from ..tasks.datasets.named import fetch
 
+    if name in BROUGHT:  # where it is, or how to bring it
+        click.echo(str(brought(name)[0].parent))
+        return
     with console().status(f"Fetching {name} ..."):
         path = fetch(name)
     click.echo(str(path))

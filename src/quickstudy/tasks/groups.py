@@ -26,7 +26,7 @@ class Groups(TaskSource):
 
     Args:
         name: what results call these tasks.
-        x: (N, *feature) inputs, or a function of row numbers, for inputs that are stored some other way.
+        x: (N, *feature) inputs, uint8 scaled to 0..1, or a function of row numbers, for what is stored some other way.
         y: (N, d) floating targets.
         group: (N,) which group each row belongs to, 0..G-1.
         sides: (G,) 'train', 'validation', 'test' or '' (left out).
@@ -70,21 +70,12 @@ class Groups(TaskSource):
 
     def _check(self) -> None:
         """Stop where the parts do not fit together."""
-        n, groups = len(self.y), len(self.sides)
+        n = len(self.y)
         if self.y.dim() != 2 or not self.y.is_floating_point():
             raise BadExamples(
                 f"Targets are (n, d) and floating, but these are {tuple(self.y.shape)} of {self.y.dtype}."
             )
-        if self.group.shape != (n,) or (isinstance(self.x, Tensor) and len(self.x) != n):
-            inputs = len(self.x) if isinstance(self.x, Tensor) else n
-            raise BadExamples(f"There are {n} targets, {inputs} inputs and {len(self.group)} groups; give one of each.")
-        if n and (int(self.group.min()) < 0 or int(self.group.max()) >= groups):
-            low, high = int(self.group.min()), int(self.group.max())
-            raise BadExamples(f"Groups run from {low} to {high}, but {groups} have a side of the split.")
-        if unknown := set(self.sides) - {*SPLITS, ""}:
-            raise UnknownName.among("split", unknown.pop(), SPLITS)
-        if self.description is not None and len(self.description) != groups:
-            raise BadExamples(f"{groups} groups need {groups} descriptions, not {len(self.description)}.")
+        check_groups(self.x, n, self.group, self.sides, self.description)
 
     def prepare(self) -> None:
         for name in ("shots", "queries"):
@@ -121,13 +112,39 @@ class Groups(TaskSource):
         support, query = rows[:, : self.shots], rows[:, self.shots :]
         description = None if self.description is None else self.description[chosen]
         return Task(
-            Examples(self._inputs(support), self.y[support]),
-            Examples(self._inputs(query), self.y[query]),
+            Examples(inputs_of(self.x, support), self.y[support]),
+            Examples(inputs_of(self.x, query), self.y[query]),
             description,
             Origin(support, query, group=torch.from_numpy(chosen)),
         )
 
-    def _inputs(self, rows: Tensor) -> Tensor:
-        if isinstance(self.x, Tensor):
-            return self.x[rows]
-        return self.x(rows.flatten()).unflatten(0, rows.shape)
+
+def check_groups(x: Features, n: int, group: Tensor, sides: Sequence[str], description: Tensor | None) -> None:
+    """Stop where inputs, groups and sides of `n` rows do not fit together.
+
+    Raises:
+        BadExamples: other lengths, a group without a side, or without a description.
+        UnknownName: a side that there is not.
+    """
+    if group.shape != (n,) or (isinstance(x, Tensor) and len(x) != n):
+        inputs = len(x) if isinstance(x, Tensor) else n
+        raise BadExamples(f"There are {n} targets, {inputs} inputs and {len(group)} groups; give one of each.")
+    if n and (int(group.min()) < 0 or int(group.max()) >= len(sides)):
+        low, high = int(group.min()), int(group.max())
+        raise BadExamples(f"Groups run from {low} to {high}, but {len(sides)} have a side of the split.")
+    if unknown := set(sides) - {*SPLITS, ""}:
+        raise UnknownName.among("split", unknown.pop(), SPLITS)
+    if description is not None and len(description) != len(sides):
+        raise BadExamples(f"{len(sides)} groups need {len(sides)} descriptions, not {len(description)}.")
+
+
+def inputs_of(x: Features, rows: Tensor) -> Tensor:
+    """The inputs of some rows, bytes scaled to 0..1; what is padding (-1) gets those of row 0.
+
+    >>> inputs_of(torch.tensor([[0], [255]], dtype=torch.uint8), torch.tensor([[1, -1]])).flatten()
+    tensor([1., 0.])
+    """
+    numbers = rows.flatten().clamp(min=0)
+    found = x.index_select(0, numbers) if isinstance(x, Tensor) else x(numbers)
+    found = found.to(torch.float32).div_(255) if found.dtype == torch.uint8 else found
+    return found.unflatten(0, rows.shape)

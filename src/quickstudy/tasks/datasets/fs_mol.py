@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import MissingData
+from ..class_groups import ClassGroups
 from ..groups import Groups
 from ..pool import SPLITS
-from .named import data_folder
-
-FOLDER = "molecules/fsmol"
-FILES = ("fsmol_tasks.npz", "fsmol_fingerprints.npz")
+from .brought import brought
+from .download import read_arrays
 
 
 def fs_mol(*, shots: int = 16, queries: int = 16, seed: int = 0, split: str = "train") -> Groups:
@@ -32,36 +32,81 @@ def fs_mol(*, shots: int = 16, queries: int = 16, seed: int = 0, split: str = "t
     >>> fs_mol(shots=16).sample(0, 2).support.x.shape  # doctest: +SKIP
     torch.Size([2, 16, 2048])
     """
-    own = data_folder()
-    folder = None if own is None else own / FOLDER
-    lacking = [name for name in FILES if folder is None or not (folder / name).is_file()]
-    if folder is None or lacking:
-        raise MissingData(
-            f"FS-Mol needs {lacking[0]} in {folder or FOLDER}; set QUICKSTUDY_DATA to the folder that holds {FOLDER}."
-            " Its source is github.com/microsoft/FS-Mol."
-        )
-    with np.load(folder / FILES[0], allow_pickle=False) as file:
-        sides, values = file["task_split"], file["log_value"].astype(np.float32)
-        assays = np.repeat(np.arange(len(sides)), np.diff(file["task_offset"]))
-        molecules = torch.from_numpy(file["mol_index"].astype(np.int64))
+    tasks, assays, sides = _assays()
+    values = tasks["log_value"].astype(np.float32)
     measured = np.isfinite(values)  # half a percent of the rows have a label and no value
-    assays, values, molecules = assays[measured], values[measured], molecules[torch.from_numpy(measured)]
-    with np.load(folder / FILES[1], allow_pickle=False) as file:
-        packed = torch.from_numpy(np.ascontiguousarray(file["fp_packed_T"].T))
-    places = torch.arange(7, -1, -1, dtype=torch.uint8)
-
-    def fingerprints(rows: Tensor) -> Tensor:
-        # Kept as bits: as floats they would take 2 GB.
-        return ((packed[molecules[rows]].unsqueeze(-1) >> places) & 1).flatten(1).float()
-
     return Groups(
         "fs-mol",
-        fingerprints,
-        torch.from_numpy(values).unsqueeze(1),
-        torch.from_numpy(assays),
-        tuple(SPLITS[side] for side in sides.tolist()),
+        _fingerprints(tasks["mol_index"][measured]),
+        torch.from_numpy(values[measured]).unsqueeze(1),
+        torch.from_numpy(assays[measured]),
+        sides,
         shots=shots,
         queries=queries,
         seed=seed,
         split=split,
     )
+
+
+def fs_mol_active(
+    *,
+    shots: int = 8,
+    queries: int | None = 8,
+    in_turn: bool = False,
+    seed: int = 0,
+    split: str = "train",
+) -> ClassGroups:
+    """Whether a molecule is active in an assay: the classes of the paper, in the balance of each assay.
+
+    Unlike `fs_mol` the answer is a class. The paper's protocol is a support set of 2 x shots molecules, stratified, and
+    all others as queries: `fs_mol_active(shots=8, queries=None, in_turn=True).test` is that of 16, every assay in turn.
+    Queries are then padded to the largest assay (3,594 molecules): take few tasks at a time.
+
+    Args:
+        shots: molecules of either class on average; 8 and 32 are the supports of 16 and 64.
+        queries: the same; None asks for all others.
+        in_turn: every assay equally often.
+        seed: of the episodes.
+        split: 'train', 'validation' or 'test'.
+
+    Raises:
+        MissingData: the data is not on this machine.
+
+    >>> fs_mol_active().sample(0, 2).support.x.shape  # doctest: +SKIP
+    torch.Size([2, 16, 2048])
+    """
+    tasks, assays, sides = _assays()
+    return ClassGroups(
+        "fs-mol-active",
+        _fingerprints(tasks["mol_index"]),
+        torch.from_numpy(tasks["label"].astype(np.int64)),
+        torch.from_numpy(assays),
+        sides,
+        classes=("inactive", "active"),
+        balance="natural",
+        shots=shots,
+        queries=queries,
+        in_turn=in_turn,
+        seed=seed,
+        split=split,
+    )
+
+
+def _assays() -> tuple[dict[str, np.ndarray], np.ndarray, tuple[str, ...]]:
+    """The arrays of the file, the assay of each of its rows, and the side of each assay."""
+    tasks = read_arrays(brought("fs-mol")[0], "task_split", "task_offset", "mol_index", "label", "log_value")
+    assays = np.repeat(np.arange(len(tasks["task_split"])), np.diff(tasks["task_offset"]))
+    return tasks, assays, tuple(SPLITS[side] for side in tasks["task_split"].tolist())
+
+
+def _fingerprints(molecule: np.ndarray) -> Callable[[Tensor], Tensor]:
+    """Row numbers -> (rows, 2048) of 0 and 1."""
+    bits = read_arrays(brought("fs-mol")[1], "fp_packed_T")["fp_packed_T"]
+    packed, molecules = torch.from_numpy(np.ascontiguousarray(bits.T)), torch.from_numpy(molecule.astype(np.int64))
+    places = torch.arange(7, -1, -1, dtype=torch.uint8)
+
+    def of(rows: Tensor) -> Tensor:
+        # Kept as bits: as floats they would take 2 GB.
+        return ((packed[molecules[rows]].unsqueeze(-1) >> places) & 1).flatten(1).float()
+
+    return of
