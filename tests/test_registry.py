@@ -61,6 +61,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "scratch": {"net": MLP, "rule": "sgd", "seed": 3},
     "baseline++": {"encoder": MLP, "classes": 7, "scale": 2.0},
     "pooled": {"net": MLP, "steps": 3},
+    "trees": {"rounds": 5, "leaf": 1},
     "majority": {},
     "standardised": {"learner": {"name": "fomaml", "net": MLP}, "outputs": 3},
     "conv4": {"size": 16, "width": 4, "downsample": "stride", "outputs": 5},

@@ -100,6 +100,7 @@ _FAMILIES = {
         "FineTuned": "learners.baseline.finetuned",
         "Pooled": "learners.baseline.pooled",
         "Majority": "learners.baseline.majority",
+        "Trees": "learners.baseline.trees",
     },
 }
 

@@ -85,3 +85,4 @@ class baseline:
     from .learners.baseline.nearest import NearestNeighbour as NearestNeighbour
     from .learners.baseline.pooled import Pooled as Pooled
     from .learners.baseline.scratch import FromScratch as FromScratch
+    from .learners.baseline.trees import Trees as Trees

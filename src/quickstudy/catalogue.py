@@ -186,6 +186,7 @@ LEARNERS = _of(
     ("scratch", _B + "scratch:FromScratch", "a network trained on the new task alone"),
     ("baseline++", _B + "finetuned:FineTuned", "ordinary classification, then a new cosine head", "arXiv:1904.04232"),
     ("pooled", _B + "pooled:Pooled", "one network for all tasks, fine-tuned or not", "arXiv:1703.03400"),
+    ("trees", _B + "trees:Trees", "gradient-boosted trees grown on the new task alone", "doi:10.1214/aos/1013203451"),
     ("majority", _B + "majority:Majority", "the commonest class, or the mean target"),
     ("standardised", _L + "standardised:Standardised", "another learner, with targets scaled as in meta-train"),
 )

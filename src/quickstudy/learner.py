@@ -57,6 +57,7 @@ class Learner(nn.Module, abc.ABC):
             trained).
         joint: `loss` embeds the whole batch of tasks at once, so it must not be cut into chunks.
         stochastic: `adapt` draws random numbers, from the `rng` it is given.
+        one_by_one: why its tasks cannot be run many at once, if they cannot.
         iterative: adapts by steps whose number, `test_steps`, may be set for evaluation.
         outer_step: steps of meta-training done so far; `meta_train` sets it, for objectives that change as it goes on.
         zero_shot: an empty support set is legal, for it can learn from the description of the classes alone.
@@ -69,6 +70,7 @@ class Learner(nn.Module, abc.ABC):
     meta_gradient: Literal["exact", "surrogate", "none"] = "exact"
     joint: bool = False
     stochastic: bool = False
+    one_by_one: str = ""
     iterative: bool = False
     zero_shot: bool = False
     test_steps: int | None = None

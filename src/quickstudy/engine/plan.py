@@ -70,6 +70,8 @@ def choose(learner: nn.Module, tasks: Task) -> Plan:
 
 def obstacle(learner: nn.Module) -> str:
     """Why tasks have to be run one after another; '' where they need not."""
+    if reason := getattr(learner, "one_by_one", ""):
+        return str(reason)
     if getattr(learner, "stochastic", False):
         return "adapting draws random numbers, one stream a task"
     if any(isinstance(m, nn.modules.dropout._DropoutNd) and m.training and m.p > 0 for m in learner.modules()):

@@ -20,10 +20,10 @@ class Pooled(StepsInAdapting):
     """A network trained on the examples of all tasks together; it may be fine-tuned on the support set.
 
     Unlike MAML it is trained without a thought of the fine-tuning. Where inputs do not tell tasks apart it learns their
-    average.
+    average. Classes have to mean the same in every task: where labels are dealt anew there is nothing to pool.
 
     Args:
-        net: (n, *feature) -> (n, d).
+        net: (n, *feature) -> (n, d), or (n, classes).
         steps: of fine-tuning, on all weights; 0 answers as trained.
         lr: rate of the fine-tuning.
         rule: 'sgd' or 'adam'.
@@ -36,7 +36,7 @@ class Pooled(StepsInAdapting):
     """
 
     State = FastWeights
-    kinds = ("regression",)
+    kinds = ("classification", "regression")
     meta_gradient = "surrogate"
     joint = True
     iterative = True
@@ -61,7 +61,7 @@ class Pooled(StepsInAdapting):
         return answer(self.net, state, x, "running")
 
     def loss(self, tasks: Task, *, rng: Rng | None = None) -> Loss:
-        """Mean squared error over support and query of each task, all of them through the net at once."""
+        """Squared error or cross-entropy over support and query of each task, all of them through the net at once."""
         del rng
         each = [trim(take(tasks, i)) for i in range(batch_size(tasks))]
         sides = [task.support.followed_by(task.query) for task in each]

@@ -1,0 +1,1 @@
+"""The cells of tables in files, as numbers and names."""
