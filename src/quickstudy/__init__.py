@@ -49,6 +49,11 @@ _NAMES = {
     "save_bundle": "bundle",
     "load_bundle": "bundle",
     "Study": "study",
+    "FewShotClassifier": "estimators",
+    "FewShotRegressor": "estimators",
+    "ClassGroups": "tasks.class_groups",
+    "FixedTasks": "tasks.fixed",
+    "read_rows": "tasks.own.reading",
 }
 
 _FAMILIES = {

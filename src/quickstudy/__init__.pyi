@@ -5,6 +5,8 @@ from . import nets as nets
 from .bundle import load_bundle as load_bundle
 from .bundle import save_bundle as save_bundle
 from .contract import check_learner as check_learner
+from .estimators import FewShotClassifier as FewShotClassifier
+from .estimators import FewShotRegressor as FewShotRegressor
 from .evaluation.audit import audit as audit
 from .evaluation.compare import compare as compare
 from .evaluation.evaluate import evaluate as evaluate
@@ -21,6 +23,7 @@ from .rng import Rng as Rng
 from .study import Study as Study
 from .task import Examples as Examples
 from .task import Task as Task
+from .tasks.class_groups import ClassGroups as ClassGroups
 from .tasks.datasets.cifar_fs import cifar_fs as cifar_fs
 from .tasks.datasets.fs_mol import fs_mol as fs_mol
 from .tasks.datasets.mini_imagenet import mini_imagenet as mini_imagenet
@@ -28,9 +31,11 @@ from .tasks.datasets.movielens import movielens as movielens
 from .tasks.datasets.omniglot import omniglot as omniglot
 from .tasks.drawn.glyphs import glyphs as glyphs
 from .tasks.episodes import Episodes as Episodes
+from .tasks.fixed import FixedTasks as FixedTasks
 from .tasks.functions import Sinusoids as Sinusoids
 from .tasks.gp_draws import GPDraws as GPDraws
 from .tasks.groups import Groups as Groups
+from .tasks.own.reading import read_rows as read_rows
 from .tasks.pool import Pool as Pool
 from .tasks.retrieval import Retrieval as Retrieval
 from .tasks.source import TaskSource as TaskSource
