@@ -1,0 +1,1 @@
+"""Encoders that somebody has trained."""
