@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from quickstudy.nets.conv1d import Conv1d
 from quickstudy.nets.conv4 import Conv4
 from quickstudy.nets.mlp import MLP
 from quickstudy.nets.resnet12 import ResNet12
@@ -20,6 +21,8 @@ THIN = (4, 6, 8, 10)
 NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
     "mlp": (lambda: MLP(12, 3), (12,), 3),
     "mlp on images, no hidden layer": (lambda: MLP(12, 3, hidden=()), (3, 2, 2), 3),
+    "conv1d": (lambda: Conv1d(3, width=8), (3, 20), 8),
+    "conv1d, short series, head": (lambda: Conv1d(2, width=4, blocks=4, outputs=5), (2, 3), 5),
     "conv4": (lambda: Conv4(width=8), (1, 28, 28), 8),
     "conv4, colour, 84 pixels": (lambda: Conv4(3, size=84, width=4), (3, 84, 84), 4 * 5 * 5),
     "conv4, strided, head": (lambda: Conv4(width=8, downsample="stride", outputs=5), (1, 28, 28), 5),

@@ -11,10 +11,11 @@ from ..errors import UnknownName
 from .output import as_json, console, emit, table
 
 KINDS = {"learners": "learner", "sources": "source", "nets": "net"}
+ENCODERS = "encoders"  # which are no part of a recipe, and say whether they are ready here
 
 
 @click.command("list")
-@click.argument("what", required=False, metavar="[learners|sources|nets]")
+@click.argument("what", required=False, metavar="[learners|sources|nets|encoders]")
 @as_json
 def list_command(what: str | None, as_json: bool) -> None:
     """What there is, with one line and the paper each.
@@ -23,8 +24,11 @@ def list_command(what: str | None, as_json: bool) -> None:
     quickstudy list
     quickstudy list learners
     """
-    if what is not None and what not in KINDS:
-        raise UnknownName.among("list", what, KINDS)
+    if what is not None and what not in (*KINDS, ENCODERS):
+        raise UnknownName.among("list", what, (*KINDS, ENCODERS))
+    if what == ENCODERS:
+        _list_encoders(as_json)
+        return
     shown = [what] if what else list(KINDS)
     found = {kind: registry.entries(KINDS[kind]) for kind in shown}
     if as_json:
@@ -36,6 +40,17 @@ def list_command(what: str | None, as_json: bool) -> None:
     for kind, entries in found.items():
         table([kind, "", "paper"], [[e.name, e.line, e.paper] for e in entries])
         click.echo()
+
+
+def _list_encoders(wants_json: bool) -> None:
+    from ..encoders.choice import CHOICES
+
+    rows = [{"name": c.name, "reads": c.modality, "line": c.what, "ready": c.ready()} for c in CHOICES]
+    if wants_json:
+        emit(rows, "", True)
+        return
+    lines = [[str(r["name"]), str(r["reads"]), str(r["line"]), "yes" if r["ready"] else "no"] for r in rows]
+    table([ENCODERS, "reads", "", "ready here"], lines)
 
 
 @click.group("data")

@@ -118,12 +118,14 @@ def audit(
         *_split(source, splits, tasks),
     ]
     if learner is not None:
-        findings = _answers(copy.deepcopy(learner), episodes) + findings
+        shared = source.protocol.get("labels") == "shared"
+        findings = _answers(copy.deepcopy(learner), episodes, shared) + findings
     name = None if learner is None else type(learner).__name__
     return Audit(name, source.name, source.split, tasks, tuple(findings))
 
 
-def _answers(learner: Learner, tasks: list[Task]) -> list[Finding]:
+def _answers(learner: Learner, tasks: list[Task], shared: bool) -> list[Finding]:
+    """Args: shared: classes mean the same in every task, so that they may be known before the first example."""
     few = tasks[:FEW]
     with evaluating(learner):
         check_fit(learner, tasks[0], KEY)
@@ -131,9 +133,9 @@ def _answers(learner: Learner, tasks: list[Task]) -> list[Finding]:
             left_in_training(learner, tasks),
             one_by_one(learner, few),
             permuted_queries(learner, few),
-            renamed_classes(learner, few if learner.class_equivariant else tasks),
+            renamed_classes(learner, few if learner.class_equivariant else tasks, shared=shared),
             reordered_support(learner, few),
-            uninformed(learner, tasks),
+            uninformed(learner, tasks, shared=shared),
             padded(learner, few),
         ]
 

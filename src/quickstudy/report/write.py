@@ -36,7 +36,7 @@ class Findings(Protocol):
         """Everything in plain data."""
 
 
-def write_report(folder: Path, findings: Findings, source: Episodes) -> dict[str, str]:
+def write_report(folder: Path, findings: Findings, source: Any, own: Any = None) -> dict[str, str]:
     """Write report.html, results.json and next-task/ into the folder of a study.
 
     Returns:

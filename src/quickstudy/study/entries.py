@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from typing import Any
+
+from ..tasks.class_groups import ClassGroups
+from ..tasks.episodes import Episodes
+from ..tasks.groups import Groups
+
+Tasks = Episodes | ClassGroups | Groups  # what a study can be made of
+Table = dict[str, Any]
+
+EMBEDDED = 64  # numbers that a trained embedding of a vector or a series has
+HIDDEN = 256
+MOST_COLUMNS = 2_000  # of a table that boosted trees are grown on: beyond that they take longer than they help
 
 
 @dataclasses.dataclass(frozen=True)
@@ -11,23 +23,40 @@ class Entry:
     """A learner that takes part.
 
     Args:
-        name: as in the registry.
+        name: as in the registry, or of one's own.
         role: 'candidate' or 'baseline'.
-        learner: table for the registry; '$encoder' stands for the network pre-trained on all training classes.
+        learner: table for the registry; '$NAME' stands for the encoder, or the net, of the entry of that name, which
+            has to come first.
         share: of the time for training; 0 for what needs none.
-        options: how its training episodes differ from those it is judged on.
+        options: how its training episodes differ from those it is judged on; those that its tasks do not have are left
+            out.
         tasks: tasks a step.
+        lr: rate of Adam.
         says: what it does, in a layman's words.
     """
 
     name: str
     role: str
-    learner: dict[str, Any]
+    learner: Table
     share: float = 0.0
-    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    options: Table = dataclasses.field(default_factory=dict)
     tasks: int = 1
     lr: float = 1e-3
     says: str = ""
+
+
+def entries_for(source: Tasks) -> list[Entry]:
+    """Candidates and baselines for these tasks: by the shape of an input, and by what an answer is."""
+    task = source.train.sample(0, 1)
+    shape = tuple(task.support.x.shape[2:])
+    if task.kind == "regression":
+        return _regression(shape, task.query.y.shape[-1])
+    ways = task.support.ways
+    assert ways is not None and not isinstance(source, Groups)
+    if isinstance(source, ClassGroups) and source.labels == "shared":
+        return _shared(shape, ways)
+    classes = source.pairs if isinstance(source, ClassGroups) else len(source.pool.classes)
+    return image_entries(shape, ways, classes) if len(shape) == 3 else _vectors(shape, ways, classes)
 
 
 def image_entries(shape: tuple[int, ...], ways: int, classes: int) -> list[Entry]:
@@ -44,20 +73,7 @@ def image_entries(shape: tuple[int, ...], ways: int, classes: int) -> list[Entry
             {"name": "scratch", "net": strided, "steps": 30},
             says="the same network trained on the new task alone",
         ),
-        Entry(
-            "baseline++",
-            "baseline",
-            {"name": "baseline++", "encoder": conv, "classes": classes},
-            0.32,
-            wide,
-            says="a network trained to tell all known classes apart, then fine-tuned",
-        ),
-        Entry(
-            "linear on baseline++",
-            "baseline",
-            {"name": "linear", "encoder": "$encoder"},
-            says="logistic regression on what that network sees",
-        ),
+        *_pretrained(conv, classes, 0.32, wide),
         Entry(
             "anil",
             "candidate",
@@ -74,5 +90,153 @@ def image_entries(shape: tuple[int, ...], ways: int, classes: int) -> list[Entry
             0.56,
             wide,
             says="a network meta-trained so that examples of a class lie together",
+        ),
+    ]
+
+
+def _vectors(shape: tuple[int, ...], ways: int, classes: int) -> list[Entry]:
+    """For vectors and series whose classes are new in every task."""
+    del ways
+    net = _net(shape, None)
+    wide = {"ways": 20, "queries": 5}
+    return [
+        *_untrained(shape),
+        *_pretrained(net, classes, 0.3, wide),
+        Entry(
+            "prototypical",
+            "candidate",
+            {"name": "prototypical", "encoder": net},
+            0.35,
+            wide,
+            says="a network meta-trained so that examples of a class lie together",
+        ),
+        Entry(
+            "r2d2",
+            "candidate",
+            {"name": "r2d2", "encoder": net},
+            0.35,
+            tasks=4,
+            says="a network meta-trained so that a linear rule tells new classes apart",
+        ),
+    ]
+
+
+def _shared(shape: tuple[int, ...], classes: int) -> list[Entry]:
+    """For tasks whose classes mean the same everywhere, so that there is something to know before the first example."""
+    return [
+        *_untrained(shape),
+        *_pooled(_net(shape, classes), 0.25),
+        Entry(
+            "maml",
+            "candidate",
+            {"name": "maml", "net": _net(shape, classes), "steps": 3, "lr": 0.1, "rule": "layer-rates"},
+            0.4,
+            tasks=8,
+            says="one network for all tasks, meta-trained so that a few steps fit it to a new one",
+        ),
+        Entry(
+            "r2d2",
+            "candidate",
+            {"name": "r2d2", "encoder": _net(shape, None)},
+            0.35,
+            tasks=8,
+            says="a network meta-trained so that a linear rule tells the classes apart",
+        ),
+    ]
+
+
+def _regression(shape: tuple[int, ...], outputs: int) -> list[Entry]:
+    def scaled(table: Table) -> Table:
+        return {"name": "standardised", "learner": table, "outputs": outputs}
+
+    embedding = _net(shape, None)
+    return [
+        *_untrained(shape),
+        *_pooled(_net(shape, outputs), 0.25, wrap=scaled),
+        Entry(
+            "r2d2",
+            "candidate",
+            scaled({"name": "r2d2", "encoder": embedding}),
+            0.25,
+            tasks=8,
+            says="a network meta-trained so that a linear rule fits a new task",
+        ),
+        Entry(
+            "deep-kernel",
+            "candidate",
+            scaled({"name": "deep-kernel", "encoder": embedding}),
+            0.25,
+            tasks=8,
+            says="a Gaussian process on features that are learned over the tasks",
+        ),
+        Entry(
+            "maml",
+            "candidate",
+            scaled({"name": "maml", "net": _net(shape, outputs), "steps": 3, "lr": 0.05, "rule": "layer-rates"}),
+            0.25,
+            tasks=8,
+            says="one network for all tasks, meta-trained so that a few steps fit it to a new one",
+        ),
+    ]
+
+
+def _net(shape: tuple[int, ...], outputs: int | None) -> Table:
+    """A network for such inputs: an embedding, or with outputs."""
+    if len(shape) == 3:
+        strided = {} if outputs is None else {"downsample": "stride", "outputs": outputs}
+        return {"name": "conv4", "channels": shape[0], "size": shape[-1]} | strided
+    if len(shape) == 2:
+        return {"name": "conv1d", "channels": shape[0]} | ({} if outputs is None else {"outputs": outputs})
+    return {"name": "mlp", "inputs": shape[0], "outputs": outputs or EMBEDDED, "hidden": [HIDDEN]}
+
+
+def _untrained(shape: tuple[int, ...]) -> list[Entry]:
+    """What learns from the new task alone."""
+    made = [
+        Entry("majority", "baseline", {"name": "majority"}, says="the commonest answer, whatever the question"),
+        Entry("nearest", "baseline", {"name": "nearest"}, says="the most similar example"),
+        Entry("linear", "baseline", {"name": "linear"}, says="a linear rule fitted to the new task alone"),
+    ]
+    if len(shape) == 1 and shape[0] <= MOST_COLUMNS and importlib.util.find_spec("sklearn") is not None:
+        made.append(Entry("trees", "baseline", {"name": "trees"}, says="boosted trees grown on the new task alone"))
+    return made
+
+
+def _pretrained(net: Table, classes: int, share: float, wide: Table) -> list[Entry]:
+    """One network for all known classes, then a new head."""
+    return [
+        Entry(
+            "baseline++",
+            "baseline",
+            {"name": "baseline++", "encoder": net, "classes": classes},
+            share,
+            wide,
+            says="a network trained to tell all known classes apart, then fine-tuned",
+        ),
+        Entry(
+            "linear on baseline++",
+            "baseline",
+            {"name": "linear", "encoder": "$baseline++"},
+            says="logistic regression on what that network sees",
+        ),
+    ]
+
+
+def _pooled(net: Table, share: float, wrap: Any = lambda table: table) -> list[Entry]:
+    """One network for all tasks, as it is and fine-tuned."""
+    return [
+        Entry(
+            "pooled",
+            "baseline",
+            wrap({"name": "pooled", "net": net}),
+            share,
+            tasks=8,
+            says="one network for all tasks, which learns nothing from the examples of a new one",
+        ),
+        Entry(
+            "pooled, fine-tuned",
+            "baseline",
+            wrap({"name": "pooled", "net": "$pooled", "steps": 10, "lr": 0.01}),
+            says="that network, fine-tuned on the new task",
         ),
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..evaluation.audit import Audit
 from ..evaluation.compare import Comparison
-from ..evaluation.result import Result
+from ..evaluation.result import Result, rounded
 from ..learner import Learner
 from .entries import Entry
 
@@ -64,18 +64,35 @@ class Findings:
 def sentence(chosen: Row, baseline: Row, tests: dict[str, Result], comparison: Comparison) -> str:
     """The outcome in one sentence that a layman understands; it says so when a baseline wins."""
     mine, other = tests[chosen.entry.name], tests[baseline.entry.name]
-    shots, ways = mine.protocol["shots"], mine.protocol["ways"]
-    seen = "one example" if shots == 1 else f"{shots} examples"
-    gap = f"{abs(comparison.difference):.1f} ± {comparison.ci95:.1f} points"
+    accuracy = mine.metric == "accuracy"
+    number, half = rounded(abs(comparison.difference), comparison.ci95)
+    gap = f"{number} ± {half} points" if accuracy else f"{number} ± {half} of that error"
     if not comparison.significant:
         verdict = f"that is no clear difference ({gap}): take the baseline, which is simpler"
     elif comparison.difference > 0:
         verdict = f"meta-learning is better by {gap} on the same {mine.tasks} tasks"
     else:
         verdict = f"the simple baseline WINS by {gap} on the same {mine.tasks} tasks: use it"
+    does = "names the right class in" if accuracy else "is off by"
+    level, rival = (_level(result) for result in (mine, other))
     return (
-        f"After seeing {seen} of each of {ways} classes it had never met, '{chosen.entry.name}'"
-        f" ({chosen.entry.says}) names the right class in {mine.value:.1f}% ± {mine.ci95:.1f} of cases; the best"
-        f" simple baseline, '{baseline.entry.name}' ({baseline.entry.says}), in {other.value:.1f}% ± {other.ci95:.1f}:"
-        f" {verdict}."
+        f"After seeing {_seen(mine)}, '{chosen.entry.name}' ({chosen.entry.says}) {does} {level}; the best simple"
+        f" baseline, '{baseline.entry.name}' ({baseline.entry.says}), {'in' if accuracy else 'by'} {rival}: {verdict}."
     )
+
+
+def _seen(result: Result) -> str:
+    """What was shown of a new task."""
+    shots, ways = result.protocol["shots"], result.protocol.get("ways")
+    count = "one example" if shots == 1 else f"{shots} examples"
+    if ways is None:
+        return f"{count} of a task it had never met"
+    if "groups" in result.protocol:
+        return f"{count} of each class of a task it had never met"
+    return f"{count} of each of {ways if isinstance(ways, int) else f'{ways[0]} to {ways[1]}'} classes it had never met"
+
+
+def _level(result: Result) -> str:
+    if result.metric == "accuracy":
+        return f"{result.value:.1f}% ± {result.ci95:.1f} of cases"
+    return "a mean squared error of " + " ± ".join(rounded(result.value, result.ci95))

@@ -14,16 +14,18 @@ from ..bundle import save_bundle
 from ..errors import TrainingStopped, UserError
 from ..evaluation.audit import audit
 from ..evaluation.compare import compare
-from ..evaluation.evaluate import evaluate
 from ..learner import Learner
+from ..learners.standardised import Standardised
 from ..loops.meta_train import meta_train
 from ..loops.record import Record
 from ..loops.schedules import cosine
 from ..registry import build
 from ..rng import Rng, forked
 from ..tasks.episodes import Episodes
-from .entries import Entry, image_entries
+from .entries import Entry, Table, Tasks, entries_for
 from .findings import Findings, Row, sentence
+from .judging import judged
+from .own import Own
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Study:
     """Meta-train, choose on validation tasks, judge once on test tasks, audit, and leave a folder.
 
     Args:
-        source: the tasks to be judged on (ways, shots, queries); its pool is split already.
+        source: the tasks to be judged on (ways, shots, queries), split already.
         out: folder for the bundle, results and report.
         seconds: budget for the whole study; what making the data leaves is shared out to training and judging.
         entries: who takes part; chosen for the data when None.
@@ -53,6 +55,7 @@ class Study:
         tests: tasks to judge by.
         seed: of first weights and episodes.
         spent: seconds already used, on making the data for instance.
+        own: the user's data that the tasks were made of, if they were: its encoder goes into the bundle.
 
     Raises:
         UserError: a time budget too short to train in.
@@ -60,7 +63,7 @@ class Study:
 
     def __init__(
         self,
-        source: Episodes,
+        source: Tasks,
         *,
         out: Path,
         seconds: float = 150.0,
@@ -69,14 +72,13 @@ class Study:
         tests: int = 200,
         seed: int = 0,
         spent: float = 0.0,
+        own: Own | None = None,
     ):
         if seconds < 10:
             raise UserError(f"--time is {seconds:g} seconds; a study needs at least 10 to train anything.")
-        shape = tuple(source.pool.x.shape[1:])
-        ways = source.ways if isinstance(source.ways, int) else source.ways[1]
         self.source, self.out, self.budget, self.seed = source, Path(out), seconds, seed
-        self.entries = entries or image_entries(shape, ways, len(source.pool.classes))
-        self.validation, self.tests = validation, tests
+        self.entries = entries or entries_for(source)
+        self.validation, self.tests, self.own = validation, tests, own
         self.began = time.perf_counter() - spent
         self.phases: dict[str, float] = {"data": spent} if spent else {}
         self.dropped: dict[str, str] = {}
@@ -120,24 +122,26 @@ class Study:
                 yield Event(f"dropped {entry.name}", self.spent / self.budget, str(stopped))
                 return
         trained = time.perf_counter() - start
-        result = evaluate(learner, self.source.validation, tasks=self.validation)
+        result = judged(learner, self.source, "validation", self.validation)
         rows.append(Row(entry, learner, result, trained, steps))
         self.phases[entry.name] = time.perf_counter() - start
         yield Event(f"validated {entry.name}", self.spent / self.budget, str(result))
 
     def _build(self, entry: Entry, rows: list[Row]) -> Learner:
-        table, modules = dict(entry.learner), {}
-        if table.get("encoder") == "$encoder":
-            trained: dict[str, nn.Module] = {row.entry.name: row.learner for row in rows}
-            modules["encoder"] = trained["baseline++"].get_submodule("encoder")
-            del table["encoder"]
+        modules: dict[str, nn.Module] = {}
+        table = _with_parts(entry.learner, {row.entry.name: row.learner for row in rows}, modules)
         with forked(Rng(self.seed).at("init", entry.name)):
-            return build("learner", table, **modules)
+            learner: Learner = build("learner", table, **modules)
+        if isinstance(learner, Standardised):
+            learner.fit_scale(self.source)
+        return learner
 
     def _train(self, entry: Entry, learner: Learner, seconds: float) -> Iterator[Record]:
-        source = self.source.train.replaced(**entry.options)
-        if isinstance(source.ways, int):
-            source = source.replaced(ways=min(source.ways, len(source.pool.members("train"))))
+        source = self.source.train
+        if isinstance(source, Episodes):
+            source = source.replaced(**entry.options)
+            if isinstance(source.ways, int):
+                source = source.replaced(ways=min(source.ways, len(source.pool.members("train"))))
         end = time.perf_counter() + seconds
         # The rate falls to zero as the time runs out, however fast this machine is.
         return meta_train(
@@ -157,7 +161,7 @@ class Study:
         )
         start = time.perf_counter()
         tests = {
-            row.entry.name: evaluate(row.learner, self.source.test, tasks=self.tests, shots=self._shots())
+            row.entry.name: judged(row.learner, self.source, "test", self.tests, curve=True)
             for row in (chosen, baseline)
         }
         comparison = compare(
@@ -186,11 +190,20 @@ class Study:
         save_bundle(self.out / "bundle", best.learner, source=self.source, results=tests[best.entry.name].to_json())
         yield Event("saved", self.spent / self.budget, str(self.out / "bundle"))
 
-    def _shots(self) -> tuple[int, ...]:
-        """The numbers of examples that the test classes allow a curve for."""
-        classes = self.source.pool.members("test")
-        least = int(torch.bincount(self.source.pool.y, minlength=len(self.source.pool.classes))[classes].min())
-        return tuple(k for k in (1, 2, 5) if k + self.source.queries <= least)
+
+def _with_parts(table: Table, learners: dict[str, Learner], modules: dict[str, nn.Module]) -> Table:
+    """The table without its '$NAME's; the encoder or net of that learner goes to `modules` under the key it had."""
+    made = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            made[key] = _with_parts(value, learners, modules)
+        elif isinstance(value, str) and value.startswith("$"):
+            learner = learners[value[1:]]
+            whole = learner.learner if isinstance(learner, Standardised) else learner
+            modules[key] = whole.get_submodule(key)
+        else:
+            made[key] = value
+    return made
 
 
 def _by_clock(fraction: Callable[[], float]) -> Callable[[int], float]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import BadExamples, NotEnoughExamples, UnknownName, UserError
 from ..task import Examples, Origin, Task
 from .dealing import in_random_order, picked, proportional
-from .groups import Features, check_groups, inputs_of
+from .groups import Features, check_groups, chosen_groups, inputs_of
 from .source import TaskSource
 
 
@@ -42,6 +42,9 @@ class ClassGroups(TaskSource):
         in_turn: episode e is group e modulo their number, so that all groups come equally often; else at random.
         seed: of the episodes.
         split: 'train', 'validation' or 'test'.
+
+    Attributes:
+        pairs: classes of all groups, each counted in every group that has it: what `origin.classes` numbers.
 
     Raises:
         BadExamples: lengths or types that do not fit together.
@@ -107,6 +110,7 @@ class ClassGroups(TaskSource):
         """Where the rows of each class of each group lie, as (G, places): a place is a class, or one of the group's."""
         group, c = self.group.numpy(), len(self.classes)
         pairs, pair, sizes = np.unique(group * c + self.y.numpy(), return_inverse=True, return_counts=True)
+        self.pairs = len(pairs)
         home = pairs // c
         places = pairs % c if self.labels == "shared" else np.arange(len(pairs)) - np.searchsorted(home, home)
         width = c if self.labels == "shared" else int(places.max(initial=0)) + 1
@@ -152,7 +156,7 @@ class ClassGroups(TaskSource):
 
     def sample(self, first: int, count: int) -> Task:
         episodes = np.arange(first, first + count)
-        chosen = self._chosen(episodes)
+        chosen = chosen_groups(self._groups, episodes, self.rng, self.in_turn)
         labels = self._labels(episodes, chosen)
         sides, origins = [], []
         for name, rows, width in zip(("support", "query"), self._rows(episodes, chosen), self._widths, strict=True):
@@ -169,13 +173,6 @@ class ClassGroups(TaskSource):
     def _examples(self, rows: Tensor, y: Tensor, real: Tensor) -> Examples:
         ways = len(self.classes) if self.labels == "shared" else self._ways[1]
         return Examples(inputs_of(self.x, rows), y, real if self._ragged else None, ways=ways)
-
-    def _chosen(self, episodes: np.ndarray) -> np.ndarray:
-        """(T,) the group of each episode."""
-        if self.in_turn:
-            return self._groups[episodes % len(self._groups)]
-        place = (self.rng.at("group").uniform(episodes, 1)[:, 0] * len(self._groups)).astype(np.int64)
-        return self._groups[np.minimum(place, len(self._groups) - 1)]
 
     def _labels(self, episodes: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """(T, places) the label of each class: its number, or dealt anew among those that the group has."""

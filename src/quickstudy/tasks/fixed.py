@@ -102,7 +102,7 @@ class FixedTasks(TaskSource):
         about: dict[str, Any] = {"source": self.name, "fixed_tasks": len(self)}
         if self.kind == "classification":
             each = [torch.bincount(self.y[rows], minlength=len(self.classes)) for rows in self.support]
-            about |= {"ways": len(self.classes), "shots": _span(torch.cat(each).tolist())}
+            about |= {"ways": len(self.classes), "shots": _span(torch.cat(each).tolist()), "labels": "shared"}
         else:
             about |= {"shots": _span([len(rows) for rows in self.support])}
         return about | {"queries": _span([len(rows) for rows in self.query])}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import BadExamples, NotEnoughExamples, UnknownName, UserError
-from ..rng import distinct
+from ..rng import Rng, distinct
 from ..task import Examples, Origin, Task
 from .pool import SPLITS
 from .source import TaskSource
@@ -33,6 +33,7 @@ class Groups(TaskSource):
         description: (G, d) what is known of each group beforehand.
         shots: support rows of a task.
         queries: query rows of a task.
+        in_turn: episode e is group e modulo their number, so that all groups come equally often; else at random.
         seed: of the episodes.
         split: 'train', 'validation' or 'test'.
 
@@ -59,11 +60,12 @@ class Groups(TaskSource):
         description: Tensor | None = None,
         shots: int = 10,
         queries: int = 10,
+        in_turn: bool = False,
         seed: int = 0,
         split: str = "train",
     ):
         self.name, self.x, self.y, self.group, self.sides = name, x, y, group, tuple(sides)
-        self.description, self.shots, self.queries = description, shots, queries
+        self.description, self.shots, self.queries, self.in_turn = description, shots, queries, in_turn
         self.seed, self.split = seed, split
         self._check()
         self.prepare()
@@ -100,12 +102,11 @@ class Groups(TaskSource):
     @property
     def protocol(self) -> dict[str, Any]:
         about = {"source": self.name, "shots": self.shots, "queries": self.queries, "groups": len(self._groups)}
-        return about | {"groups_left_out": self.left_out}
+        return about | {"groups_left_out": self.left_out, "in_turn": self.in_turn}
 
     def sample(self, first: int, count: int) -> Task:
         episodes = np.arange(first, first + count)
-        place = (self.rng.at("group").uniform(episodes, 1)[:, 0] * len(self._groups)).astype(np.int64)
-        chosen = self._groups[np.minimum(place, len(self._groups) - 1)]
+        chosen = chosen_groups(self._groups, episodes, self.rng, self.in_turn)
         uniform = self.rng.at("rows").uniform(episodes, 2 * (self.shots + self.queries))
         within = distinct(uniform, self._sizes[chosen])
         rows = torch.from_numpy(self._order[self._starts[chosen][:, None] + within])
@@ -117,6 +118,14 @@ class Groups(TaskSource):
             description,
             Origin(support, query, group=torch.from_numpy(chosen)),
         )
+
+
+def chosen_groups(groups: np.ndarray, episodes: np.ndarray, rng: Rng, in_turn: bool) -> np.ndarray:
+    """(T,) the group of each episode."""
+    if in_turn:
+        return groups[episodes % len(groups)]
+    place = (rng.at("group").uniform(episodes, 1)[:, 0] * len(groups)).astype(np.int64)
+    return groups[np.minimum(place, len(groups) - 1)]
 
 
 def check_groups(x: Features, n: int, group: Tensor, sides: Sequence[str], description: Tensor | None) -> None:

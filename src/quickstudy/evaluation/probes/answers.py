@@ -21,6 +21,7 @@ from ...task import Examples, Origin, Task, pad, stack
 from ..intervals import mean_interval
 from .finding import Finding, inapplicable
 
+SHARED = "declared: a class means the same in every task, so it may be known beforehand"
 KEY = Rng(0, ("audit",))
 ALONE = 8  # queries of a task that are asked one by one
 ADAPTATIONS = 200  # about as many as one probe may ask for
@@ -87,11 +88,13 @@ def renamed(task: Task, names: Tensor) -> Task:
     return dataclasses.replace(task, support=support, description=description)
 
 
-def renamed_classes(learner: Learner, tasks: Sequence[Task], limit: float = 1e-3) -> Finding:
+def renamed_classes(learner: Learner, tasks: Sequence[Task], limit: float = 1e-3, *, shared: bool = False) -> Finding:
     """Whether answers follow their classes to other names; for a fixed head, whether accuracy stays on average."""
     name = "classes renamed"
     if tasks[0].ways is None:
         return inapplicable(name, "a regression has no classes")
+    if shared and not learner.class_equivariant:
+        return inapplicable(name, SHARED)
     worst, changes = 0.0, []
     for i, task in enumerate(tasks):
         names = _order(task.ways or 0, "names", i)
@@ -128,7 +131,7 @@ def reordered_support(learner: Learner, tasks: Sequence[Task], limit: float = 1e
     return Finding(name, worst <= limit, says, worst, limit)
 
 
-def uninformed(learner: Learner, tasks: Sequence[Task]) -> Finding:
+def uninformed(learner: Learner, tasks: Sequence[Task], *, shared: bool = False) -> Finding:
     """Accuracy when the support labels say nothing of the queries': anything above chance comes from elsewhere.
 
     Each task is met under every rotation of randomly dealt class names, over which an honest answer is right exactly
@@ -137,6 +140,8 @@ def uninformed(learner: Learner, tasks: Sequence[Task]) -> Finding:
     name = "labels without information"
     if tasks[0].ways is None:
         return inapplicable(name, "a regression has no chance level")
+    if shared:
+        return inapplicable(name, SHARED)
     some = tasks[: max(8, ADAPTATIONS // tasks[0].ways)]
     excess = []
     for i, task in enumerate(some):

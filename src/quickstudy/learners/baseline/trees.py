@@ -81,8 +81,9 @@ class Trees(Learner):
         real = state.real.cpu().numpy()
         taught, asked = (part.flatten(1).double().cpu().numpy() for part in (state.x, x))
         y = state.y.cpu().numpy()[real]
-        answers = self._classes if state.ways is not None else self._targets
-        return torch.from_numpy(answers(taught[real], y, asked, state.ways)).to(x)
+        if state.ways is None:
+            return torch.from_numpy(self._targets(taught[real], y, asked)).to(x)
+        return torch.from_numpy(self._classes(taught[real], y, asked, state.ways)).to(x)
 
     def _classes(self, taught: np.ndarray, y: np.ndarray, asked: np.ndarray, ways: int) -> np.ndarray:
         """(q, ways) logarithms of probabilities; -inf for a class without examples."""
@@ -99,11 +100,10 @@ class Trees(Learner):
         made[:, model.classes_] = np.log(np.maximum(model.predict_proba(asked), np.finfo(np.float32).tiny))
         return made
 
-    def _targets(self, taught: np.ndarray, y: np.ndarray, asked: np.ndarray, ways: None) -> np.ndarray:
+    def _targets(self, taught: np.ndarray, y: np.ndarray, asked: np.ndarray) -> np.ndarray:
         """(q, k) predictions, each target by trees of its own."""
         from sklearn.ensemble import HistGradientBoostingRegressor
 
-        del ways
         options = self._options(len(y))
         return np.stack([HistGradientBoostingRegressor(**options).fit(taught, one).predict(asked) for one in y.T], 1)
 
