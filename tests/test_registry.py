@@ -67,6 +67,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "conv4": {"size": 16, "width": 4, "downsample": "stride", "outputs": 5},
     "resnet12": {"channels": 1, "widths": [2, 2, 2, 4]},
     "mlp": MLP,
+    "adapter": {"inputs": 3, "hidden": 4, "scale": 2.0},
     "conv1d": {"channels": 2, "width": 4, "blocks": 2, "kernel": 3, "outputs": 5},
     "conv-maps": {"width": 4},
     "relation-module": {"width": 4},

@@ -195,6 +195,7 @@ NETS = _of(
     ("conv4", _N + "conv4:Conv4", "four blocks of convolution, for small images", "arXiv:1606.04080"),
     ("resnet12", _N + "resnet12:ResNet12", "four residual blocks of three convolutions", "arXiv:1805.10123"),
     ("mlp", _N + "mlp:MLP", "linear layers with ReLU between them"),
+    ("adapter", _N + "adapter:Adapter", "good features, changed as far as tasks teach", "arXiv:2110.04544"),
     ("conv1d", _N + "conv1d:Conv1d", "blocks of convolution along time, for series", "arXiv:1611.06455"),
     ("lstm-cell", _L + "memory.cells:LSTMCell", "one step of an LSTM", "doi:10.1162/neco.1997.9.8.1735"),
     (

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from quickstudy.nets.adapter import Adapter
 from quickstudy.nets.conv1d import Conv1d
 from quickstudy.nets.conv4 import Conv4
 from quickstudy.nets.mlp import MLP
@@ -21,6 +22,7 @@ THIN = (4, 6, 8, 10)
 NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
     "mlp": (lambda: MLP(12, 3), (12,), 3),
     "mlp on images, no hidden layer": (lambda: MLP(12, 3, hidden=()), (3, 2, 2), 3),
+    "adapter": (lambda: Adapter(6, hidden=4), (6,), 6),
     "conv1d": (lambda: Conv1d(3, width=8), (3, 20), 8),
     "conv1d, short series, head": (lambda: Conv1d(2, width=4, blocks=4, outputs=5), (2, 3), 5),
     "conv4": (lambda: Conv4(width=8), (1, 28, 28), 8),

@@ -139,7 +139,7 @@ def _own(
             columns={name: options[name] for name in COLUMNS if options[name] is not None},
             progress=lambda what, done, of: status.update(f"{what}: {done:,} of {of:,}"),
         )
-    where.print(own.account(), highlight=False, markup=False)
+    where.print(own.account(), highlight=False, markup=False, soft_wrap=True)
     return own
 
 

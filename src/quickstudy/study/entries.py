@@ -45,18 +45,24 @@ class Entry:
     says: str = ""
 
 
-def entries_for(source: Tasks) -> list[Entry]:
-    """Candidates and baselines for these tasks: by the shape of an input, and by what an answer is."""
+def entries_for(source: Tasks, *, embedded: bool = False) -> list[Entry]:
+    """Candidates and baselines for these tasks: by the shape of an input, and by what an answer is.
+
+    Args:
+        source: of the tasks.
+        embedded: inputs are features that somebody else's network made, or counts of words: directions, good already.
+    """
     task = source.train.sample(0, 1)
     shape = tuple(task.support.x.shape[2:])
     if task.kind == "regression":
-        return _regression(shape, task.query.y.shape[-1])
+        return _regression(shape, task.query.y.shape[-1], _embedding(shape, embedded))
     ways = task.support.ways
     assert ways is not None and not isinstance(source, Groups)
     if isinstance(source, ClassGroups) and source.labels == "shared":
-        return _shared(shape, ways)
+        return _shared(shape, ways, _embedding(shape, embedded))
+    embedding = _embedding(shape, embedded)
     classes = source.pairs if isinstance(source, ClassGroups) else len(source.pool.classes)
-    return image_entries(shape, ways, classes) if len(shape) == 3 else _vectors(shape, ways, classes)
+    return image_entries(shape, ways, classes) if len(shape) == 3 else _vectors(shape, classes, embedding)
 
 
 def image_entries(shape: tuple[int, ...], ways: int, classes: int) -> list[Entry]:
@@ -94,10 +100,8 @@ def image_entries(shape: tuple[int, ...], ways: int, classes: int) -> list[Entry
     ]
 
 
-def _vectors(shape: tuple[int, ...], ways: int, classes: int) -> list[Entry]:
+def _vectors(shape: tuple[int, ...], classes: int, net: Table) -> list[Entry]:
     """For vectors and series whose classes are new in every task."""
-    del ways
-    net = _net(shape, None)
     wide = {"ways": 20, "queries": 5}
     return [
         *_untrained(shape),
@@ -121,7 +125,7 @@ def _vectors(shape: tuple[int, ...], ways: int, classes: int) -> list[Entry]:
     ]
 
 
-def _shared(shape: tuple[int, ...], classes: int) -> list[Entry]:
+def _shared(shape: tuple[int, ...], classes: int, embedding: Table) -> list[Entry]:
     """For tasks whose classes mean the same everywhere, so that there is something to know before the first example."""
     return [
         *_untrained(shape),
@@ -137,7 +141,7 @@ def _shared(shape: tuple[int, ...], classes: int) -> list[Entry]:
         Entry(
             "r2d2",
             "candidate",
-            {"name": "r2d2", "encoder": _net(shape, None)},
+            {"name": "r2d2", "encoder": embedding},
             0.35,
             tasks=8,
             says="a network meta-trained so that a linear rule tells the classes apart",
@@ -145,11 +149,10 @@ def _shared(shape: tuple[int, ...], classes: int) -> list[Entry]:
     ]
 
 
-def _regression(shape: tuple[int, ...], outputs: int) -> list[Entry]:
+def _regression(shape: tuple[int, ...], outputs: int, embedding: Table) -> list[Entry]:
     def scaled(table: Table) -> Table:
         return {"name": "standardised", "learner": table, "outputs": outputs}
 
-    embedding = _net(shape, None)
     return [
         *_untrained(shape),
         *_pooled(_net(shape, outputs), 0.25, wrap=scaled),
@@ -178,6 +181,10 @@ def _regression(shape: tuple[int, ...], outputs: int) -> list[Entry]:
             says="one network for all tasks, meta-trained so that a few steps fit it to a new one",
         ),
     ]
+
+
+def _embedding(shape: tuple[int, ...], embedded: bool) -> Table:
+    return {"name": "adapter", "inputs": shape[0]} if embedded and len(shape) == 1 else _net(shape, None)
 
 
 def _net(shape: tuple[int, ...], outputs: int | None) -> Table:

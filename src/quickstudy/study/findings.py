@@ -9,6 +9,7 @@ from ..evaluation.audit import Audit
 from ..evaluation.compare import Comparison
 from ..evaluation.result import Result, rounded
 from ..learner import Learner
+from .diagnosis import Diagnosis
 from .entries import Entry
 
 
@@ -36,6 +37,7 @@ class Findings:
     sentence: str
     seconds: dict[str, float]
     dropped: dict[str, str]
+    diagnoses: list[Diagnosis] = dataclasses.field(default_factory=list)
 
     def as_table(self) -> dict[str, Any]:
         """Everything but the learners, ready for JSON."""
@@ -58,6 +60,7 @@ class Findings:
             ],
             "seconds": self.seconds,
             "dropped": self.dropped,
+            "diagnoses": [dataclasses.asdict(one) for one in self.diagnoses],
         }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import torch
@@ -22,10 +22,16 @@ from ..loops.schedules import cosine
 from ..registry import build
 from ..rng import Rng, forked
 from ..tasks.episodes import Episodes
+from .diagnosing import PARTS, diagnoses
+from .diagnosis import Diagnosis
 from .entries import Entry, Table, Tasks, entries_for
 from .findings import Findings, Row, sentence
 from .judging import judged
 from .own import Own
+
+EMBEDDED = ("image", "text", "molecule")  # whose vectors are features, not measurements
+TRAINING = 0.72  # share of the time
+VARIETY = 0.15  # share for training on parts of the tasks, to see what more of them would give
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +83,7 @@ class Study:
         if seconds < 10:
             raise UserError(f"--time is {seconds:g} seconds; a study needs at least 10 to train anything.")
         self.source, self.out, self.budget, self.seed = source, Path(out), seconds, seed
-        self.entries = entries or entries_for(source)
+        self.entries = entries or entries_for(source, embedded=own is not None and own.rows.modality in EMBEDDED)
         self.validation, self.tests, self.own = validation, tests, own
         self.began = time.perf_counter() - spent
         self.phases: dict[str, float] = {"data": spent} if spent else {}
@@ -92,8 +98,8 @@ class Study:
     def run(self) -> Iterator[Event]:
         """Do it all, telling what happens; `findings` holds the outcome afterwards."""
         rows: list[Row] = []
-        # Judging, auditing and writing need a fixed part; training shares what is left.
-        training = max(5.0, (self.budget - self.spent) * 0.72)
+        # Judging, auditing, diagnosing and writing need a fixed part; training shares what is left.
+        training = max(5.0, (self.budget - self.spent) * (TRAINING if self.own is None else TRAINING - VARIETY))
         for entry in self.entries:
             yield from self._take_part(entry, rows, training * entry.share)
         candidates = [row for row in rows if row.entry.role == "candidate"]
@@ -109,7 +115,7 @@ class Study:
         steps = 0
         if entry.share:
             try:
-                for record in self._train(entry, learner, seconds):
+                for record in self._train(entry, learner, self.source, seconds):
                     steps = record.step
                     if record.step % 10 == 0:
                         yield Event(
@@ -136,8 +142,8 @@ class Study:
             learner.fit_scale(self.source)
         return learner
 
-    def _train(self, entry: Entry, learner: Learner, seconds: float) -> Iterator[Record]:
-        source = self.source.train
+    def _train(self, entry: Entry, learner: Learner, tasks: Tasks, seconds: float) -> Iterator[Record]:
+        source = tasks.train
         if isinstance(source, Episodes):
             source = source.replaced(**entry.options)
             if isinstance(source.ways, int):
@@ -174,8 +180,7 @@ class Study:
         tests[chosen.entry.name] = dataclasses.replace(tests[chosen.entry.name], audit=verdict.to_json())
         self.phases["audit"] = time.perf_counter() - start
         yield Event("audited", self.spent / self.budget, verdict.sentence)
-        # Without a clear gain the simpler one is what a user should go on with.
-        best = chosen if comparison.significant and comparison.difference > 0 else baseline
+        found = yield from self._diagnose(rows, chosen)
         self.findings = Findings(
             rows,
             chosen,
@@ -186,9 +191,31 @@ class Study:
             sentence(chosen, baseline, tests, comparison),
             self.phases,
             self.dropped,
+            found,
         )
+        # Without a clear gain the simpler one is what a user should go on with.
+        best = chosen if comparison.significant and comparison.difference > 0 else baseline
         save_bundle(self.out / "bundle", best.learner, source=self.source, results=tests[best.entry.name].to_json())
         yield Event("saved", self.spent / self.budget, str(self.out / "bundle"))
+
+    def _diagnose(self, rows: list[Row], chosen: Row) -> Generator[Event, None, list[Diagnosis]]:
+        start, found = time.perf_counter(), []
+        each = self.budget * VARIETY / len(PARTS)
+
+        def fit(source: Tasks) -> Learner:
+            learner = self._build(chosen.entry, rows)
+            for _ in self._train(chosen.entry, learner, source, each):
+                pass
+            return learner
+
+        own = self.own
+        names = own.rows.task_numbers[0] if own is not None and own.rows.tasks is not None else ()
+        more = None if own is None else fit
+        for one in diagnoses(chosen, rows, self.source, more, tasks=self.validation, names=names):
+            found.append(one)
+            yield Event(f"diagnosed {one.name}", self.spent / self.budget, one.sentence)
+        self.phases["diagnosing"] = time.perf_counter() - start
+        return found
 
 
 def _with_parts(table: Table, learners: dict[str, Learner], modules: dict[str, nn.Module]) -> Table:
