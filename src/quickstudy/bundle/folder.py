@@ -14,22 +14,25 @@ import datetime
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tomli_w
-import torch
-from torch import Tensor, nn
+from torch import nn
 
+from ..encoders.choice import choices
+from ..encoders.protocol import Encoder
+from ..encoders.written import write_encoder
 from ..errors import BadFile, UserError
 from ..learner import Learner
-from ..registry import CUSTOM, build, describe
-from ..rng import Rng, forked
+from ..registry import describe
 from ..state import fingerprint, read_tensors, write_tensors
 from ..storage import replaced_folder, write_atomically
+from ..tasks.class_groups import ClassGroups
 from ..tasks.source import TaskSource
 from ..version import __version__
+from .building import built, fill
 from .card import model_card
 from .use import Bundle
 
@@ -48,6 +51,8 @@ def save_bundle(
     feature: Sequence[int] | None = None,
     kind: str | None = None,
     classes: Sequence[str] = (),
+    encoder: Encoder | None = None,
+    columns: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a learner and all that is known about it; a bundle that stands there is replaced when this one is whole.
 
@@ -60,9 +65,12 @@ def save_bundle(
         feature: shape of one input.
         kind: 'classification' or 'regression'.
         classes: names of the classes it was trained on, if they are to be kept.
+        encoder: what made its inputs, one of quickstudy's own: whoever has the bundle can give it raw inputs then.
+        columns: role (label, text, image, smiles, id_, when, values, task) -> column of the user's table.
 
     Raises:
-        UserError: neither `source` nor `feature` is given, or the folder holds something else.
+        UserError: none of `source`, `feature` and `encoder` is given, or they differ; or the folder holds something
+            else.
         QuickstudyError: it cannot be written; an older bundle is untouched.
     """
     folder = Path(folder).resolve()
@@ -71,15 +79,34 @@ def save_bundle(
         table.setdefault("source", describe(source))
         task = source.sample(0, 1)
         feature, kind = task.support.x.shape[2:] if feature is None else feature, kind or task.kind
+    if feature is None and encoder is not None:
+        feature = encoder.feature
     if feature is None:
         raise UserError("A bundle says which inputs it takes: give source=..., or feature=(1, 28, 28) and kind=...")
     table["learner"] = describe(learner)
     table["input"] = {"feature": [int(n) for n in feature], "kind": kind or learner.kinds[0]}
+    if encoder is not None:
+        table["input"] |= _reading(encoder, columns or {}, tuple(feature))
+    if isinstance(source, ClassGroups) and source.labels == "shared":
+        table["input"]["classes"] = list(source.classes)
     if classes:
         table["trained_on"] = {"classes": list(classes)}
     result = results if isinstance(results, str | None) else json.dumps(dict(results), indent=1, default=str)
     _write(folder, learner, table, result)
     return folder
+
+
+def _reading(encoder: Encoder, columns: Mapping[str, Any], feature: tuple[int, ...]) -> dict[str, Any]:
+    """What [input] says of raw inputs."""
+    if type(encoder) not in [choice.maker for choice in choices(encoder.modality)]:
+        raise UserError(
+            f"{type(encoder).__name__} is none of quickstudy's encoders, so a bundle cannot say how to make it again;"
+            " leave encoder out, and give the bundle what it makes."
+        )
+    if tuple(encoder.feature) != feature:
+        raise UserError(f"The encoder makes inputs of {tuple(encoder.feature)}, but the learner takes {feature}.")
+    named = {role: str(column) for role, column in columns.items() if column is not None}
+    return {"modality": encoder.modality, "encoder": _without_none(write_encoder(encoder)), "columns": named}
 
 
 def _write(folder: Path, learner: Learner, table: dict[str, Any], result: str | None) -> None:
@@ -125,12 +152,13 @@ def load_bundle(folder: str | Path, **modules: nn.Module) -> Bundle:
         raise BadFile(f"{RECIPE} or {RESULT} in {folder} was altered after it was saved; get the whole bundle again.")
     try:
         about = {k: table.pop(k) for k in _ABOUT if k in table} | {"weights": weights}
-        about["input"] = {"feature": [int(n) for n in about["input"]["feature"]], "kind": str(about["input"]["kind"])}
-        learner = _learner(folder, table["learner"], str(about["quickstudy"]), modules)
+        given = dict(about["input"])
+        about["input"] = given | {"feature": [int(n) for n in given["feature"]], "kind": str(given["kind"])}
+        learner = built(folder, table["learner"], str(about["quickstudy"]), modules)
         found = None if result is None else json.loads(result)
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise BadFile(f"The bundle in {folder} is damaged ({error!r}); get it again.") from error
-    _fill(learner, tensors, folder)
+    fill(learner, tensors, folder)
     return Bundle(learner.eval(), table, found, about)
 
 
@@ -174,52 +202,3 @@ def _without_none(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(k): _without_none(v) for k, v in value.items() if v is not None}
     return [_without_none(v) for v in value if v is not None] if isinstance(value, list | tuple) else value
-
-
-def _learner(folder: Path, table: Mapping[str, Any], version: str, modules: Mapping[str, nn.Module]) -> Learner:
-    for key, named in _custom("learner", table):
-        if key not in modules:
-            raise UserError(
-                f"The {key} in {folder} is a {named}, which quickstudy does not know, and nothing is imported because a"
-                f" file names it. Make it and hand it over: load_bundle(folder, {key}={named.rpartition('.')[2]}(...))."
-            )
-    try:
-        # First weights are drawn and then replaced; the key only keeps the global generator where it is.
-        with forked(Rng(0)):
-            made = build("learner", table, **modules)
-    except UserError as error:
-        hint = "" if version == __version__ else f" It was made by quickstudy {version}, this is {__version__}."
-        raise BadFile(f"The learner in {folder} cannot be made here: {error}{hint}") from error
-    if not isinstance(made, Learner):
-        raise UserError(f"learner=... of {folder} should be a Learner, not {type(made).__name__}.")
-    return made
-
-
-def _custom(key: str, table: Any) -> Iterator[tuple[str, str]]:
-    """Argument and class of every part that is not in the catalogue."""
-    if isinstance(table, Mapping):
-        if table.get("name") == CUSTOM:
-            yield key, str(table.get("class", "class"))
-        for inner, value in table.items():
-            yield from _custom(inner, value)
-
-
-def _fill(learner: Learner, tensors: Mapping[str, Tensor], folder: Path) -> None:
-    # Tied weights have two names and are one tensor.
-    own = {
-        **dict(learner.named_parameters(remove_duplicate=False)),
-        **dict(learner.named_buffers(remove_duplicate=False)),
-    }
-    own = {name: own[name] for name in learner.state_dict()}
-    odd = [n for n in [*own, *tensors] if n not in own or n not in tensors or own[n].shape != tensors[n].shape]
-    if odd:
-        here, there = (tuple(t[odd[0]].shape) if odd[0] in t else "missing" for t in (own, tensors))
-        raise BadFile(
-            f"The weights in {folder} do not fit its learner: '{odd[0]}' is {there} in {WEIGHTS}, but {here} in the"
-            f" {type(learner).__name__} that its recipe and the parts handed over make."
-        )
-    with torch.no_grad():
-        for name, tensor in own.items():
-            # Copied, not put in its place: the layout in memory that a net chose for itself stays.
-            tensor.data = tensor.data.to(tensors[name].dtype)
-            tensor.copy_(tensors[name])

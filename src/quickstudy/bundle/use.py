@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import functools
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..encoders.protocol import Encoder
 from ..errors import BadExamples, BadFile
 from ..learner import Learner
 from ..outputs import Gaussian, central
@@ -18,32 +22,8 @@ from ..rng import Rng
 from ..state import Envelope
 from ..task import Examples, check_examples
 from ..tasks.pool import Pool
-
-
-@dataclasses.dataclass(frozen=True)
-class Answers:
-    """What a bundle says to some queries; iterating gives (answer, confidence) pairs.
-
-    Args:
-        names: one a query; empty for regression.
-        probabilities: (q, ways) in the order of the envelope's classes; None for regression.
-        values: (q, d) predictions of a regression; None for classification.
-        deviations: (q, d) standard deviations of them, where the learner answers with a distribution.
-    """
-
-    names: tuple[str, ...] = ()
-    probabilities: Tensor | None = None
-    values: Tensor | None = None
-    deviations: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.names) if self.values is None else len(self.values)
-
-    def __iter__(self) -> Iterator[tuple[Any, float]]:
-        if self.probabilities is None:
-            assert self.values is not None
-            return iter([(value, float("nan")) for value in self.values.tolist()])
-        return iter(list(zip(self.names, self.probabilities.amax(1).tolist(), strict=True)))
+from .answers import Answers
+from .inputs import encoder_of, is_encoded, numbers, raw
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +34,8 @@ class Bundle:
         learner: in evaluation mode; whoever trains it further has another learner, which this bundle does not describe.
         recipe: tables that `Recipe.of` reads, as far as they are known; [learner] always is.
         result: how it was judged, as JSON holds it; None if it was not.
-        about: format, quickstudy, created, input, weights and, if kept, trained_on.
+        about: format, quickstudy, created, input (feature, kind and, where they are known, modality, encoder, columns
+            and classes), weights and, if kept, trained_on.
     """
 
     learner: Learner
@@ -72,6 +53,53 @@ class Bundle:
         """'classification' or 'regression'."""
         return str(self.about["input"]["kind"])
 
+    @property
+    def modality(self) -> str | None:
+        """What its encoder reads: 'image', 'text', 'molecule', 'features' or 'series'; None where it has none."""
+        return str(self.about["input"]["modality"]) if "encoder" in self.about["input"] else None
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Role (label, text, image, smiles, id_, when, values, ...) -> column of the tables that it was made for."""
+        return dict(self.about["input"].get("columns", {}))
+
+    @functools.cached_property
+    def encoder(self) -> Encoder | None:
+        """What makes numbers of raw inputs, made when it is first asked for; None where nothing does.
+
+        Raises:
+            UserError: what it needs is not on this machine.
+            BadFile: it is damaged, or gives other features here.
+        """
+        table = self.about["input"].get("encoder")
+        return None if table is None else encoder_of(table, self.feature)
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """The hash of all that its states depend on: the weights and, where there is one, the encoder."""
+        weights = str(self.about["weights"]["sha256"])
+        if "encoder" not in self.about["input"]:
+            return weights
+        # Learners without weights differ by what they look at alone.
+        text = json.dumps([weights, self.about["input"]["encoder"]], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def encode(self, x: Any) -> Tensor:
+        """(n, *feature) numbers as the learner takes them, of raw inputs or of numbers.
+
+        Args:
+            x: (n, *feature) uint8 (0..255, scaled to 0..1) or floating; or what the bundle's encoder reads: a list of
+                texts, of files or arrays of images, of SMILES, of series (length, channels), or `Columns`.
+
+        Raises:
+            BadInputs: raw inputs that cannot be encoded, by row.
+            BadExamples: something else.
+        """
+        if "encoder" in self.about["input"] and not is_encoded(x, self.feature):
+            assert self.encoder is not None
+            x = raw(self.encoder, x)
+        return numbers(x, self._dtype)
+
     @torch.no_grad()
     def adapt(
         self, x: Any, labels: Any, *, descriptions: Mapping[str, Any] | None = None, rng: Rng | None = None
@@ -79,22 +107,27 @@ class Bundle:
         """The state that has learned from examples, and the envelope that says what its answers mean.
 
         Args:
-            x: (n, *feature) uint8 (0..255, scaled to 0..1) or floating; tensor or array. None for no examples, where
-                all classes are described.
+            x: n inputs, raw or numbers (see `encode`). None for no examples, where all classes are described.
             labels: n of any kind for classification, whose names are kept; n or (n, d) numbers for regression.
-            descriptions: name of a class -> its description, typed as `x`, for learners that read them: these are the
-                classes then, with or without examples.
+            descriptions: name of a class -> its description, (n, d) numbers, for learners that read them: these are
+                the classes then, with or without examples.
             rng: for learners that draw random numbers; a fixed key when None.
 
         Raises:
             BadExamples: shapes, types or values that cannot be learned from.
         """
-        x = torch.zeros(0, *self.feature, dtype=self._dtype) if x is None else self._inputs(x)
+        x = torch.zeros(0, *self.feature, dtype=self._dtype) if x is None else self.encode(x)
         names, description = self._described(descriptions)
         if self.kind == "regression":
             support = Examples(x, self._targets(labels))
         elif description is not None:
-            support = Examples(x, _numbered(labels, names), ways=len(names))
+            support = Examples(
+                x, _numbered(labels, names, "which has no description; describe it too"), ways=len(names)
+            )
+        elif self._fixed:
+            names = self._fixed
+            what = f"and this learner knows {', '.join(names)} alone; rename it, or leave it out"
+            support = Examples(x, _numbered(labels, names, what), ways=len(names))
         else:
             pool = Pool.of(x, labels)
             names, support = pool.classes, Examples(x, pool.y, ways=len(pool.classes))
@@ -109,22 +142,18 @@ class Bundle:
             raise BadExamples(
                 f"{type(self.learner).__name__} diverged on these examples; check the scale of the inputs."
             )
-        return state, Envelope(self.about["weights"]["sha256"], names, self.kind, self.feature)
+        return state, Envelope(self.identity, names, self.kind, self.feature)
 
     @torch.no_grad()
     def predict(self, state: Any, envelope: Envelope, x: Any) -> Answers:
-        """Answers to queries (q, *feature), which do not depend on each other unless the learner is transductive.
+        """Answers to q queries, raw or numbers, which depend on each other only where the learner is transductive.
 
         Raises:
             BadFile: the state is another learner's.
             BadExamples: inputs of the wrong shape or type, or answers that are not numbers.
         """
-        if envelope.learner != self.about["weights"]["sha256"]:
-            raise BadFile(
-                f"This state was made by the learner {envelope.learner[:12]}, but the bundle holds"
-                f" {self.about['weights']['sha256'][:12]}: use the bundle that it was made with, or adapt again."
-            )
-        x = self._inputs(x)
+        self.check(envelope)
+        x = self.encode(x)
         check_examples(Examples(x, torch.zeros(len(x), 1)), what="query", feature=self.feature)
         given = self.learner.predict(state, x)
         output = central(given)
@@ -140,15 +169,22 @@ class Bundle:
         probabilities = output[:, :ways].softmax(-1)
         return Answers(tuple(envelope.classes[i] for i in probabilities.argmax(-1).tolist()), probabilities)
 
-    def _inputs(self, x: Any) -> Tensor:
-        x = torch.as_tensor(np.asarray(x)) if not isinstance(x, Tensor) else x
-        if x.dtype == torch.uint8:
-            x = x.to(torch.float32) / 255
-        if not x.is_floating_point():
-            raise BadExamples(f"Inputs are {x.dtype}; give torch.uint8 (0..255, scaled to 0..1) or floating numbers.")
-        if x.dim() == 0:
-            raise BadExamples("There is one number where inputs should be; give an array of (n, *feature).")
-        return x.to(self._dtype)
+    def check(self, envelope: Envelope) -> None:
+        """That a state was made with this bundle.
+
+        Raises:
+            BadFile: it was made with another.
+        """
+        if envelope.learner != self.identity:
+            raise BadFile(
+                f"This state was made by the learner {envelope.learner[:12]}, but the bundle holds"
+                f" {self.identity[:12]}: use the bundle that it was made with, or adapt again."
+            )
+
+    @property
+    def _fixed(self) -> tuple[str, ...]:
+        """The classes of all tasks, for a learner to which a class is what its number was in training."""
+        return () if self.learner.class_equivariant else tuple(self.about["input"].get("classes", ()))
 
     def _described(self, descriptions: Mapping[str, Any] | None) -> tuple[tuple[str, ...], Tensor | None]:
         """Names of the classes that are described, and their descriptions (ways, *d)."""
@@ -159,7 +195,7 @@ class Bundle:
         shapes = {tuple(np.shape(d)) for d in descriptions.values()}
         if len(shapes) != 1:
             raise BadExamples(f"Descriptions must be of one shape, but these are shaped {sorted(shapes)}.")
-        return tuple(descriptions), self._inputs(np.stack([np.asarray(d) for d in descriptions.values()]))
+        return tuple(descriptions), numbers(np.stack([np.asarray(d) for d in descriptions.values()]), self._dtype)
 
     def _targets(self, labels: Any) -> Tensor:
         try:
@@ -173,10 +209,11 @@ class Bundle:
         return next((p.dtype for p in self.learner.parameters()), torch.float32)
 
 
-def _numbered(labels: Any, names: tuple[str, ...]) -> Tensor:
-    """(n,) which of the described classes each label names."""
+def _numbered(labels: Any, names: Sequence[str], otherwise: str) -> Tensor:
+    """(n,) which of the classes that are known each label names."""
     values = labels.tolist() if isinstance(labels, np.ndarray | Tensor) else list(labels)
     unknown = sorted({str(v) for v in values} - set(names))
     if unknown:
-        raise BadExamples(f"There are examples of '{unknown[0]}', which has no description; describe it too.")
-    return torch.tensor([names.index(str(v)) for v in values], dtype=torch.int64)
+        raise BadExamples(f"There are examples of '{unknown[0]}', {otherwise}.")
+    number = {name: i for i, name in enumerate(names)}
+    return torch.tensor([number[str(v)] for v in values], dtype=torch.int64)

@@ -15,11 +15,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from ..bundle import Answers, Bundle, load_bundle
+from ..bundle.inputs import number_shape
 from ..errors import BadExamples, UserError
 from ..learner import Learner
 from ..learners.baseline.linear import LinearProbe
 from ..state import Envelope, fingerprint
 from ..task import Examples
+from ..tasks.own.rows import Columns
 
 Learned = tuple[Any, Envelope]  # a state, and what its answers mean
 
@@ -48,6 +50,7 @@ class FewShot(BaseEstimator):
     kind: ClassVar[str]
     bundle: str | Path | Bundle | Learner | None
     folds: int
+    bundle_: Bundle
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "state_")
@@ -56,15 +59,19 @@ class FewShot(BaseEstimator):
         """Examples (n, *feature) and their labels; of the shape met before, unless these are the first."""
         if first:
             self.__dict__.pop("state_", None)  # nothing half old and half new is left if this fails
-        flat, given = _flattened(X)
+            whole = isinstance(self.bundle, str | Path | Bundle)
+            opened = _opened(self.bundle, self.kind, ()) if whole else None
+        else:
+            opened = self.bundle_
+        flat, given = _flattened(_encoded(X, opened))
         rows, y = validate_data(self, flat, y, reset=first, dtype=TYPES, **options)
         if first:
-            self.bundle_ = _opened(self.bundle, self.kind, given or rows.shape[1:])
+            self.bundle_ = opened or _opened(self.bundle, self.kind, given or rows.shape[1:])
         return self._shaped(rows, given), y
 
     def _queries(self, X: Any) -> Tensor:
         check_is_fitted(self)
-        flat, given = _flattened(X)
+        flat, given = _flattened(_encoded(X, self.bundle_))
         return self._shaped(validate_data(self, flat, reset=False, dtype=TYPES), given)
 
     def _shaped(self, rows: np.ndarray, given: tuple[int, ...]) -> Tensor:
@@ -118,6 +125,10 @@ class FewShot(BaseEstimator):
             self._held = self._left_out(labels)
         return self._held
 
+    def _given(self, labels: np.ndarray) -> np.ndarray:
+        """What the user called these labels."""
+        return labels
+
     def _left_out(self, labels: np.ndarray) -> list[Unseen]:
         """Support examples by themselves, or in `folds` parts where there are more of them than that."""
         if self.folds < 2:
@@ -129,7 +140,7 @@ class FewShot(BaseEstimator):
         found = []
         for k in range(min(n, self.folds)):
             out = part == k
-            learned = self.bundle_.adapt(self._x[~out], labels[~out])
+            learned = self.bundle_.adapt(self._x[~out], self._given(labels[~out]))
             found.append(Unseen(self._x[out], labels[out], learned))
         return found
 
@@ -154,6 +165,15 @@ def _opened(bundle: Any, kind: str, feature: tuple[int, ...]) -> Bundle:
         learner = copy.deepcopy(learner).cpu().eval()  # whoever goes on training it finds it as it was
     about = {"input": {"feature": feature, "kind": kind}, "weights": {"sha256": fingerprint(learner)}}
     return Bundle(learner, {}, None, about)
+
+
+def _encoded(X: Any, bundle: Bundle | None) -> Any:
+    """Texts, files and whatever else a bundle's encoder reads as numbers; numbers as they are."""
+    if bundle is None or bundle.modality is None:
+        return X
+    shape = number_shape(X)
+    raw = isinstance(X, Columns | np.ndarray | list | tuple) if shape is None else len(shape) > 2
+    return bundle.encode(X) if raw else X
 
 
 def _flattened(X: Any) -> tuple[Any, tuple[int, ...]]:

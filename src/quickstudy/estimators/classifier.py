@@ -154,30 +154,37 @@ class FewShotClassifier(ClassifierMixin, FewShot):
             self._answers_of(found)  # says now what is wrong with threshold or unknown
         learned = None
         if not first and np.array_equal(found, self.classes_):
-            learned = self._gone_on(x, np.searchsorted(found, y))
+            learned = self._gone_on(x, y)
         x = x if first else torch.cat([self._x, x])
-        self._keep(x, labels, learned or self.bundle_.adapt(x, np.searchsorted(found, labels)))
+        self._keep(x, labels, learned or self.bundle_.adapt(x, labels))
         self.classes_, self._calibration = found, None
         if self.threshold is not None:
             self._calibrated()
         return self
 
-    def _gone_on(self, x: Tensor, codes: np.ndarray) -> Learned | None:
+    def _gone_on(self, x: Tensor, labels: np.ndarray) -> Learned | None:
         """What was learned, and then these too; None if a class is met for the first time, or the learner cannot."""
-        met = np.flatnonzero(self._met(self._learned))
-        if not np.isin(codes, met).all():
+        place = {name: i for i, name in enumerate(self._learned[1].classes)}
+        if not all(str(label) in place for label in labels.tolist()):
             return None
-        return self._updated(Examples(x, torch.as_tensor(np.searchsorted(met, codes)), ways=len(met)))
+        y = torch.tensor([place[str(label)] for label in labels.tolist()])
+        return self._updated(Examples(x, y, ways=len(place)))
+
+    def _given(self, labels: np.ndarray) -> np.ndarray:
+        given: np.ndarray = self.classes_[labels]
+        return given
 
     def _met(self, learned: Learned) -> np.ndarray:
-        """(classes,) whether a state has had an example of a class."""
-        return np.isin(np.arange(len(self.classes_)), [int(name) for name in learned[1].classes])
+        """(classes,) whether a state knows a class."""
+        return np.array([str(label) in learned[1].classes for label in self.classes_.tolist()], dtype=bool)
 
     def _probabilities(self, learned: Learned, x: Tensor) -> np.ndarray:
         """(q, classes) float64; zero for a class that the state has had no example of."""
         parts = [part.probabilities for part in self._answers(learned, x) if part.probabilities is not None]
         p = np.zeros((len(x), len(self.classes_)))
-        p[:, self._met(learned)] = torch.cat(parts).numpy()
+        place = {name: i for i, name in enumerate(learned[1].classes)}
+        met = self._met(learned)
+        p[:, met] = torch.cat(parts).numpy()[:, [place[str(label)] for label in self.classes_[met].tolist()]]
         return p / p.sum(1, keepdims=True)
 
     def _calibrated(self) -> Calibration:

@@ -195,7 +195,14 @@ class Study:
         )
         # Without a clear gain the simpler one is what a user should go on with.
         best = chosen if comparison.significant and comparison.difference > 0 else baseline
-        save_bundle(self.out / "bundle", best.learner, source=self.source, results=tests[best.entry.name].to_json())
+        save_bundle(
+            self.out / "bundle",
+            best.learner,
+            source=self.source,
+            results=tests[best.entry.name].to_json(),
+            encoder=None if self.own is None else self.own.encoder,
+            columns=None if self.own is None else self.own.columns,
+        )
         yield Event("saved", self.spent / self.budget, str(self.out / "bundle"))
 
     def _diagnose(self, rows: list[Row], chosen: Row) -> Generator[Event, None, list[Diagnosis]]:

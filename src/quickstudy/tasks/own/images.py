@@ -41,7 +41,7 @@ def read_images(folder: str | Path, *, most_pixels: int = MOST_PIXELS) -> Rows:
     folder = Path(folder)
     if not folder.is_dir():
         raise BadFile(f"{folder} {'is a file' if folder.exists() else 'does not exist'}; images lie in a folder.")
-    found, dropped = _found(folder)
+    found, dropped = images_below(folder)
     if not found:
         seen = f"; {' and '.join(f'{d.count:,} {d.reason}' for d in dropped)}" if dropped else ""
         raise NotEnoughExamples(f"{folder} holds no image{seen}. Images lie in {folder}/CLASS or {folder}/TASK/CLASS.")
@@ -94,7 +94,7 @@ def _formats() -> tuple[frozenset[str], tuple[str, ...]]:
     return frozenset(endings), tuple(sorted(set(endings.values())))
 
 
-def _found(folder: Path) -> tuple[list[tuple[str, ...]], list[Dropped]]:
+def images_below(folder: Path) -> tuple[list[tuple[str, ...]], list[Dropped]]:
     """Where below the folder images lie, by their ending, and what else there is."""
     images: list[tuple[str, ...]] = []
     hidden: list[str] = []

@@ -53,11 +53,11 @@ def read_series(
     when, _, _ = numbers_of(table.data[time], table.decimal)
     if np.isnan(when).all():
         raise BadExamples(f"The column '{time}' holds no number and no date (2024-12-31 10:00) to sort rows by.")
-    channels, odd = _channels(
+    channels, odd = channels_of(
         table, asked or [c for c in table.data.column_names if c not in (*roles, time)], not asked
     )
     names, series = _called(named[id], named[task] if task else None)
-    order, left, notes = _order(table, series, when, names)
+    order, left, notes = in_order(table, series, when, names)
     dropped += [*left, *odd]
     starts = np.flatnonzero(np.diff(series[order], prepend=-1))
     rows = order[starts]  # the first of each
@@ -93,7 +93,7 @@ def _called(ids: np.ndarray, tasks: np.ndarray | None) -> tuple[list[str], np.nd
     return [f"{homes[pair // len(names)]}/{names[pair % len(names)]}" for pair in pairs.tolist()], series
 
 
-def _channels(table: Table, columns: Sequence[str], any_: bool) -> tuple[dict[str, np.ndarray], list[Dropped]]:
+def channels_of(table: Table, columns: Sequence[str], any_: bool) -> tuple[dict[str, np.ndarray], list[Dropped]]:
     """The columns that hold numbers; where they were asked for, all must."""
     channels, odd = {}, []
     for name in columns:
@@ -113,7 +113,7 @@ def _channels(table: Table, columns: Sequence[str], any_: bool) -> tuple[dict[st
     return channels, [Dropped.of("columns that hold words, or nothing", odd)] if odd else []
 
 
-def _order(
+def in_order(
     table: Table, series: np.ndarray, when: np.ndarray, names: Sequence[str]
 ) -> tuple[np.ndarray, list[Dropped], list[str]]:
     """The rows by series and time, without those that have no time or one that is taken; what to say of gaps."""
