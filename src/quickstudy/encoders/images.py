@@ -28,7 +28,7 @@ class Pixels:
     lies on white; of an animation the first frame is read.
 
     Args:
-        size: height and width in pixels: 28 for drawings, 84 for photographs.
+        size: height and width in pixels: 28 for drawings; 84, for photographs, takes seven times as long as 32.
         channels: 1 for grey, 3 for colour.
 
     >>> Pixels(2, channels=1)([np.full((1, 4, 4), 7, dtype=np.uint8)]).flatten().tolist()
@@ -37,7 +37,7 @@ class Pixels:
 
     modality = "image"
 
-    def __init__(self, size: int = 84, *, channels: Literal[1, 3] = 3):
+    def __init__(self, size: int = 32, *, channels: Literal[1, 3] = 3):
         if size < 1 or channels not in (1, 3):
             raise UserError(f"Pixels need a size of 1 or more and 1 or 3 channels, not {size} and {channels}.")
         self.size, self.channels = size, channels

@@ -15,7 +15,7 @@ from ..tasks.episodes import Episodes
 from ..tasks.groups import Groups
 from .entries import Tasks
 
-SHOTS = (1, 2, 5, 10, 20)  # examples of each class (or of a task, in a regression) that the curve is over
+SHOTS = (1, 2, 5, 10, 20)  # examples of each class (or of a task, in a regression) of a curve, beside the study's own
 MOST_LEFT_OUT = 0.5  # share of the classes, or tasks, that a longer curve may cost
 
 
@@ -51,12 +51,14 @@ def longest(source: Tasks) -> tuple[tuple[int, ...], Tasks]:
     """
     room = _room(source)
     here = room > 0
+    own = source.shots if isinstance(source.shots, int) else source.shots[1]
+    known = tuple(sorted({*SHOTS, own}))
     # Whatever is asked about is asked about at every number of examples alike.
-    for most in reversed(SHOTS):
+    for most in reversed(known):
         fit = room >= most
         enough = fit.sum() >= max(_ways(source), (1 - MOST_LEFT_OUT) * here.sum())
         if enough and most > 1:
-            return tuple(k for k in SHOTS if k <= most), _only(source, fit)
+            return tuple(k for k in known if k <= most), _only(source, fit)
     return (), source
 
 
