@@ -18,7 +18,7 @@ from ..study.entries import Tasks
 from ..study.own import Own, own_tasks
 from ..tasks.own.reading import read_rows
 from ..tasks.own.splits import split_rows
-from .output import Bar, as_json, console, emit, stops_gently
+from .output import Bar, as_json, console, emit
 
 COLUMNS = ("task", "label", "text", "image", "smiles", "id_", "when", "values", "group")
 OF_PATH = (*COLUMNS, "kind", "encoder")
@@ -84,13 +84,11 @@ def study_command(
             return
         tasks = own.source
     study = Study(tasks, out=out, seconds=seconds, tests=tests, seed=seed, spent=time.perf_counter() - began, own=own)
-    with stops_gently() as asked, Bar(where, 1.0, "study") as bar:
+    with Bar(where, 1.0, "study") as bar:
         for event in study.run():
             bar.update(min(event.done, 1.0), event.text, event.phase)
             if event.phase.startswith(("validated", "dropped")):
                 bar.say(f"{event.phase.split(' ', 1)[1]}: {event.text}")
-            if asked:
-                raise KeyboardInterrupt
     assert study.findings is not None
     written = write_report(out, study.findings, tasks, own)
     _show(study.findings.as_table(), written, study.spent, as_json)
@@ -100,9 +98,7 @@ def _named(source: str | None, check: bool, options: dict[str, Any], seed: int, 
     """Tasks by name; options that only make sense for a path are refused."""
     odd = [name for name in OF_PATH if options[name] is not None] + ["check"] * check
     if odd:
-        raise UserError(
-            f"--{odd[0].rstrip('_')} says something about a user's own data; name the folder or file first."
-        )
+        raise UserError(f"--{odd[0].rstrip('_')} says something about data of your own; name its folder or file first.")
     name = source or "glyphs"
     if isinstance(find("source", name).load(), type):
         raise UserError(f"'{name}' is not a set of labelled examples; a study takes glyphs or omniglot, or a path.")

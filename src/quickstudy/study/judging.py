@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..evaluation.evaluate import evaluate
-from ..evaluation.result import Result
+from ..evaluation.result import Curve, Result
 from ..learner import Learner
 from ..tasks.episodes import Episodes
 from ..tasks.groups import Groups
@@ -19,25 +19,24 @@ SHOTS = (1, 2, 5, 10, 20)  # examples of each class (or of a task, in a regressi
 MOST_LEFT_OUT = 0.5  # share of the classes, or tasks, that a longer curve may cost
 
 
-def judged(learner: Learner, source: Tasks, split: str, tasks: int, curve: bool = False) -> Result:
+def judged(learner: Learner, source: Tasks, split: str, tasks: int) -> Result:
     """The learner on one side of the split: over so many episodes, or over each task that exists, once.
 
     Tasks that exist are met once each, so that the interval over them is that of the next task: drawing a task twice
     would count it as two.
-
-    Args:
-        curve: judge with other numbers of examples too, all of them on the same classes or tasks.
     """
     asked = _once(source.of(split))
-    result = evaluate(learner, asked, tasks=_count(asked, tasks))
-    if not curve:
-        return result
-    shots, roomy = longest(asked)
-    if not shots:
-        return result
-    return dataclasses.replace(
-        result, by_shots=evaluate(learner, roomy, tasks=_count(roomy, tasks), shots=shots).by_shots
-    )
+    return evaluate(learner, asked, tasks=_count(asked, tasks))
+
+
+def curve(learner: Learner, source: Tasks, split: str, tasks: int) -> Curve:
+    """How good it is with other numbers of examples, all of them on the same classes or tasks; empty for want of them.
+
+    Args:
+        tasks: episodes for each number; where tasks exist, all of them are met.
+    """
+    shots, roomy = longest(_once(source.of(split)))
+    return evaluate(learner, roomy, tasks=_count(roomy, tasks), shots=shots).by_shots if shots else {}
 
 
 def longest(source: Tasks) -> tuple[tuple[int, ...], Tasks]:

@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-
-import torch
-from torch import nn
 
 from ..bundle import save_bundle
 from ..errors import TrainingStopped, UserError
 from ..evaluation.audit import audit
 from ..evaluation.compare import compare
 from ..learner import Learner
-from ..learners.standardised import Standardised
-from ..loops.meta_train import meta_train
-from ..loops.record import Record
-from ..loops.schedules import cosine
-from ..registry import build
-from ..rng import Rng, forked
-from ..tasks.episodes import Episodes
 from .diagnosing import PARTS, diagnoses
 from .diagnosis import Diagnosis
-from .entries import Entry, Table, Tasks, entries_for
+from .entries import Entry, Tasks, entries_for
 from .findings import Findings, Row, sentence
-from .judging import judged
+from .judging import SHOTS, curve, judged
 from .own import Own
+from .training import made, trained
 
 EMBEDDED = ("image", "text", "molecule")  # whose vectors are features, not measurements
 TRAINING = 0.72  # share of the time
+FEWEST = 20  # tasks that a point of a curve is worth drawing with
 VARIETY = 0.15  # share for training on parts of the tasks, to see what more of them would give
 
 
@@ -111,11 +103,11 @@ class Study:
 
     def _take_part(self, entry: Entry, rows: list[Row], seconds: float) -> Iterator[Event]:
         start = time.perf_counter()
-        learner = self._build(entry, rows)
+        learner = made(entry, rows, self.source, self.seed)
         steps = 0
         if entry.share:
             try:
-                for record in self._train(entry, learner, self.source, seconds):
+                for record in trained(entry, learner, self.source, seconds, self.seed):
                     steps = record.step
                     if record.step % 10 == 0:
                         yield Event(
@@ -127,49 +119,22 @@ class Study:
                 self.dropped[entry.name] = str(stopped)
                 yield Event(f"dropped {entry.name}", self.spent / self.budget, str(stopped))
                 return
-        trained = time.perf_counter() - start
+        seconds = time.perf_counter() - start
         result = judged(learner, self.source, "validation", self.validation)
-        rows.append(Row(entry, learner, result, trained, steps))
+        rows.append(Row(entry, learner, result, seconds, steps))
         self.phases[entry.name] = time.perf_counter() - start
         yield Event(f"validated {entry.name}", self.spent / self.budget, str(result))
-
-    def _build(self, entry: Entry, rows: list[Row]) -> Learner:
-        modules: dict[str, nn.Module] = {}
-        table = _with_parts(entry.learner, {row.entry.name: row.learner for row in rows}, modules)
-        with forked(Rng(self.seed).at("init", entry.name)):
-            learner: Learner = build("learner", table, **modules)
-        if isinstance(learner, Standardised):
-            learner.fit_scale(self.source)
-        return learner
-
-    def _train(self, entry: Entry, learner: Learner, tasks: Tasks, seconds: float) -> Iterator[Record]:
-        source = tasks.train
-        if isinstance(source, Episodes):
-            source = source.replaced(**entry.options)
-            if isinstance(source.ways, int):
-                source = source.replaced(ways=min(source.ways, len(source.pool.members("train"))))
-        end = time.perf_counter() + seconds
-        # The rate falls to zero as the time runs out, however fast this machine is.
-        return meta_train(
-            learner,
-            source,
-            steps=10**9,
-            tasks=entry.tasks,
-            optimizer=lambda parameters: torch.optim.Adam(parameters, lr=entry.lr),
-            schedule=_by_clock(lambda: 1 - (end - time.perf_counter()) / seconds),
-            rng=Rng(self.seed).at(entry.name),
-            seconds=seconds,
-        )
 
     def _judge(self, rows: list[Row], chosen: Row, baseline: Row) -> Iterator[Event]:
         yield Event(
             "judging on tasks kept aside", self.spent / self.budget, f"{chosen.entry.name} and {baseline.entry.name}"
         )
         start = time.perf_counter()
-        tests = {
-            row.entry.name: judged(row.learner, self.source, "test", self.tests, curve=True)
-            for row in (chosen, baseline)
-        }
+        tests = {row.entry.name: judged(row.learner, self.source, "test", self.tests) for row in (chosen, baseline)}
+        few = self._affordable([result.seconds / result.tasks for result in tests.values()])
+        for row in (chosen, baseline):
+            by_shots = curve(row.learner, self.source, "test", few)
+            tests[row.entry.name] = dataclasses.replace(tests[row.entry.name], by_shots=by_shots)
         comparison = compare(
             tests[chosen.entry.name], tests[baseline.entry.name], names=(chosen.entry.name, baseline.entry.name)
         )
@@ -205,13 +170,21 @@ class Study:
         )
         yield Event("saved", self.spent / self.budget, str(self.out / "bundle"))
 
+    def _affordable(self, seconds: list[float]) -> int:
+        """Tasks of a curve, given what a task takes each learner: half of the time left, at least 20, at most `tests`.
+
+        With more examples a task takes longer, twice as long on average by a rough guess.
+        """
+        left = 0.5 * (self.budget - self.spent)
+        return int(min(self.tests, max(FEWEST, left / (2 * len(SHOTS) * max(sum(seconds), 1e-6)))))
+
     def _diagnose(self, rows: list[Row], chosen: Row) -> Generator[Event, None, list[Diagnosis]]:
         start, found = time.perf_counter(), []
         each = self.budget * VARIETY / len(PARTS)
 
         def fit(source: Tasks) -> Learner:
-            learner = self._build(chosen.entry, rows)
-            for _ in self._train(chosen.entry, learner, source, each):
+            learner = made(chosen.entry, rows, self.source, self.seed)
+            for _ in trained(chosen.entry, learner, source, each, self.seed):
                 pass
             return learner
 
@@ -223,24 +196,3 @@ class Study:
             yield Event(f"diagnosed {one.name}", self.spent / self.budget, one.sentence)
         self.phases["diagnosing"] = time.perf_counter() - start
         return found
-
-
-def _with_parts(table: Table, learners: dict[str, Learner], modules: dict[str, nn.Module]) -> Table:
-    """The table without its '$NAME's; the encoder or net of that learner goes to `modules` under the key it had."""
-    made = {}
-    for key, value in table.items():
-        if isinstance(value, dict):
-            made[key] = _with_parts(value, learners, modules)
-        elif isinstance(value, str) and value.startswith("$"):
-            learner = learners[value[1:]]
-            whole = learner.learner if isinstance(learner, Standardised) else learner
-            modules[key] = whole.get_submodule(key)
-        else:
-            made[key] = value
-    return made
-
-
-def _by_clock(fraction: Callable[[], float]) -> Callable[[int], float]:
-    """A cosine over a share of time rather than a number of steps."""
-    shape = cosine(1_000)
-    return lambda step: shape(round(1_000 * fraction()))
