@@ -18,6 +18,7 @@ from quickstudy.learners.bayesian.ensemble import Ensemble
 from quickstudy.learners.bayesian.last_layer import BayesianLastLayer
 from quickstudy.learners.closed_form.logistic_head import LogisticHead
 from quickstudy.learners.closed_form.ridge_head import RidgeHead
+from quickstudy.learners.closed_form.tabular import Tabular
 from quickstudy.learners.gradient.generated import Generated
 from quickstudy.learners.gradient.maml import MAML
 from quickstudy.learners.gradient.proto_maml import ProtoMAML
@@ -84,6 +85,7 @@ LEARNERS = {
     ),
     "simpleshot": (lambda: SimpleShot(net(4, norm=True), features=4), CLASSES),
     "soft-prototypes": (lambda: SoftPrototypes(net(4, norm=True), steps=2), CLASSES),
+    "tabular": (lambda: Tabular(hidden=8), CLASSES),
     "r2d2": (lambda: RidgeHead(net(4, norm=True)), BOTH),
     "lr-d2": (lambda: LogisticHead(net(4, norm=True)), CLASSES),
     "snail": (

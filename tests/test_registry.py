@@ -42,6 +42,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "soft-prototypes": {"encoder": MLP, "steps": 2},
     "proto-maml": {"encoder": MLP, "moves": "head"},
     "generated": {"net": MLP, "reader": {**MLP, "outputs": 6}, "outputs": 3, "width": 6, "steps": 0},
+    "tabular": {"hidden": 4},
     "r2d2": {"encoder": MLP, "penalty": 2.0},
     "lr-d2": {"encoder": MLP, "steps": 3},
     "mann": {"encoder": MLP, "width": 3, "outputs": 3, "slots": 8},

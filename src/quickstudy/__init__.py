@@ -74,6 +74,7 @@ _FAMILIES = {
     "closed_form": {
         "RidgeHead": "learners.closed_form.ridge_head",
         "LogisticHead": "learners.closed_form.logistic_head",
+        "Tabular": "learners.closed_form.tabular",
     },
     "memory": {
         "MANN": "learners.memory.mann",

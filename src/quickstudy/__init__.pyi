@@ -59,6 +59,7 @@ class gradient:
 class closed_form:
     from .learners.closed_form.logistic_head import LogisticHead as LogisticHead
     from .learners.closed_form.ridge_head import RidgeHead as RidgeHead
+    from .learners.closed_form.tabular import Tabular as Tabular
 
 class memory:
     from .learners.memory.cells import DeltaCell as DeltaCell

@@ -119,6 +119,12 @@ LEARNERS = _of(
         "logistic regression by Newton steps",
         "arXiv:1805.08136",
     ),
+    (
+        "tabular",
+        _L + "closed_form.tabular:Tabular",
+        "judges in closed form, weighed as other tables taught",
+        "doi:10.1023/A:1019956318069",
+    ),
     ("mann", _L + "memory.mann:MANN", "a memory written where it is least used", "arXiv:1605.06065"),
     ("snail", _L + "memory.snail:SNAIL", "causal convolutions and attention over the examples", "arXiv:1707.03141"),
     (
