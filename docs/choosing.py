@@ -128,7 +128,8 @@ def minutes(seconds: float) -> str:
 
 def milliseconds(value: float) -> str:
     """A time to two digits, in ms or s."""
-    return f"{value:.2g} ms" if value < 1000 else f"{value / 1000:.2g} s"
+    number, unit = (value, "ms") if value < 1000 else (value / 1000, "s")
+    return f"{float(f'{number:.2g}'):g} {unit}"  # no exponent: 140, not 1.4e+02
 
 
 def size(count: float) -> str:

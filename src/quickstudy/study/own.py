@@ -20,6 +20,7 @@ from ..tasks.groups import Groups
 from ..tasks.own.rows import Rows
 from ..tasks.own.splits import Split, split_rows
 from ..tasks.pool import SPLITS, Pool
+from .entries import Tasks
 
 QUERIES = (10, 5, 2, 1)  # of a class that is drawn: the first that nearly all classes have room for
 ASKED = (50, 20, *QUERIES)  # of a task that exists, each of which is met once: the more, the less is left to chance
@@ -44,7 +45,7 @@ class Own:
     split: Split
     encoder: Encoder
     x: Tensor
-    source: Episodes | ClassGroups | Groups
+    source: Tasks
     columns: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -92,22 +93,29 @@ def own_tasks(
     split = split_rows(rows, seed=seed)
     made = encoder_for(rows, encoder, train=split.of(rows) == "train", **options)
     rows, x = encode(rows, made, progress)
-    known = dict(columns or {})
+    source: Tasks
     if rows.tasks is None:
         source, notes = _drawn(rows, x, split, ways, shots, queries, seed)
-        return Own(rows, split, made, x, source, known, notes)
+    else:
+        source, notes = _existing(rows, x, split, shots, queries, seed)
+    return Own(rows, split, made, x, source, dict(columns or {}), notes)
+
+
+def _existing(
+    rows: Rows, x: Tensor, split: Split, shots: int, queries: int | None, seed: int
+) -> tuple[ClassGroups | Groups, tuple[str, ...]]:
+    """The tasks that rows belong to, and what their classes were taken for."""
     names, home = rows.task_numbers
-    sides = [split.sides[name] for name in names]
-    group = torch.from_numpy(home)
+    sides, group = [split.sides[name] for name in names], torch.from_numpy(home)
     if rows.kind == "regression":
         y = torch.from_numpy(rows.labels.astype(np.float32)).unsqueeze(1)
         asked = queries or _queries(np.bincount(home) - shots, ASKED)
-        regression = Groups(rows.name, x, y, group, sides, shots=shots, queries=asked, seed=seed)
-        return Own(rows, split, made, x, regression, known)
+        return Groups(rows.name, x, y, group, sides, shots=shots, queries=asked, seed=seed), ()
     classes, of = rows.classes
     pairs, sizes = np.unique(home * len(classes) + of, return_counts=True)
-    shared = _shared(pairs, len(names), len(classes))
-    groups = ClassGroups(
+    # A class means the same in every task where its name stands in half of the tasks, on average.
+    shared = len(pairs) >= 0.5 * len(names) * len(classes)
+    source = ClassGroups(
         rows.name,
         x,
         torch.from_numpy(of),
@@ -120,7 +128,7 @@ def own_tasks(
         seed=seed,
     )
     means = "mean the same in every task" if shared else "are those of their task alone: few names recur"
-    return Own(rows, split, made, x, groups, known, (f"classes {means}",))
+    return source, (f"classes {means}",)
 
 
 def _drawn(
@@ -147,11 +155,6 @@ def _drawn(
     if least < ways:
         notes.append(f"tasks have {least} classes, not {ways}, as one side of the split has no more")
     return Episodes(pool, ways=min(ways, least), shots=shots, queries=asked, seed=seed), tuple(notes)
-
-
-def _shared(pairs: np.ndarray, tasks: int, classes: int) -> bool:
-    """Whether a class means the same in every task: its name stands in half of the tasks, on average."""
-    return len(pairs) >= 0.5 * tasks * classes
 
 
 def _queries(room: np.ndarray, counts: tuple[int, ...] = QUERIES) -> int:
