@@ -19,9 +19,9 @@ from quickstudy.cli.main import call
 from quickstudy.errors import NotEnoughExamples
 from quickstudy.learners.baseline.nearest import NearestNeighbour
 from quickstudy.study import Study
-from quickstudy.study.entries import entries_for
 from quickstudy.study.judging import curve, judged, longest
 from quickstudy.study.own import own_tasks
+from quickstudy.study.shortlists import entries_for
 from quickstudy.tasks.class_groups import ClassGroups
 from quickstudy.tasks.episodes import Episodes
 from quickstudy.tasks.groups import Groups

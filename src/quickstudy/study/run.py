@@ -14,10 +14,11 @@ from ..evaluation.compare import compare
 from ..learner import Learner
 from .diagnosing import PARTS, diagnoses
 from .diagnosis import Diagnosis
-from .entries import Entry, Tasks, entries_for
+from .entries import Entry, Tasks
 from .findings import Findings, Row, sentence
 from .judging import SHOTS, curve, judged
 from .own import Own
+from .shortlists import entries_for
 from .training import made, trained
 
 EMBEDDED = ("image", "text", "molecule")  # whose vectors are features, not measurements
