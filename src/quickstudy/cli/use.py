@@ -21,7 +21,7 @@ from ..evaluation.result import rounded
 from ..state import FORMAT, Envelope, load_state, read_tensors, save_state
 from .output import as_json, console, emit, table
 
-WIDE = 60  # characters of a query that are shown
+WIDE = 44  # characters of a cell, so that answers have room beside the question on a usual terminal
 NORMAL = 1.959963984540054  # the 97.5 % point of the normal distribution
 
 
