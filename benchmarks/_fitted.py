@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 import _records
+from _training import QUICK, cost, followed
 from quickstudy.learner import Learner
 from quickstudy.loops.checkpoint import Checkpoint
 from quickstudy.loops.meta_train import meta_train
@@ -18,7 +19,6 @@ from quickstudy.rng import Rng, forked
 from quickstudy.tasks.source import TaskSource
 
 Table = dict[str, Any]
-QUICK = 2  # steps of a smoke run
 
 
 def begun(make: Callable[[], Learner]) -> Learner:
@@ -52,7 +52,6 @@ def fit(
         hours: cap on all runs of this name together.
         quick: two steps, of which nothing is kept.
     """
-    folder = _records.RUNS / name
     adam: Callable[[Iterable[torch.nn.Parameter]], torch.optim.Optimizer] = partial(
         torch.optim.AdamW, lr=lr, weight_decay=decay
     )
@@ -63,14 +62,8 @@ def fit(
         tasks=tasks,
         optimizer=adam,
         schedule=cosine(steps),
-        checkpoint=None if quick else Checkpoint(folder, 250),
+        checkpoint=None if quick else Checkpoint(_records.RUNS / name, 250),
         resume=not quick,
         seconds=hours * 3600,
     )
-    for _ in records if quick else _records.logged(records, folder / "curve.jsonl"):
-        pass
-    points = [] if quick else _records.curve(folder / "curve.jsonl")
-    done = points[-1]["step"] if points else 0
-    budget = "quick" if quick else "full" if done >= steps else f"capped at {done:,} of {steps:,} steps"
-    cpu = round(points[-1]["cpu"]) if points else 0
-    return {"budget": budget, "cpu_seconds": cpu, "curve": _records.thinned(points)}
+    return cost(*followed(records, name, steps, quick=quick))

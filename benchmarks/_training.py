@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import _records
@@ -11,6 +11,7 @@ from quickstudy.engine.plan import Plan
 from quickstudy.learner import Learner
 from quickstudy.loops.checkpoint import Checkpoint
 from quickstudy.loops.meta_train import meta_train
+from quickstudy.loops.record import Record
 from quickstudy.recipe import Recipe
 from quickstudy.rng import Rng
 from quickstudy.tasks.source import TaskSource
@@ -29,9 +30,8 @@ class Trained:
 
     @property
     def cost(self) -> dict[str, Any]:
-        """Fields of a record: how long it was, what it took, and its curve."""
-        cpu = round(self.points[-1]["cpu"]) if self.points else 0
-        return {"budget": self.budget, "cpu_seconds": cpu, "curve": _records.thinned(self.points)}
+        """Fields of a record."""
+        return cost(self.budget, self.points)
 
 
 def train(
@@ -73,9 +73,25 @@ def train(
         resume=not quick,
         seconds=hours * 3600,
     )
-    for _ in records if quick else _records.logged(records, folder / "curve.jsonl", every=every):
+    budget, points = followed(records, name, steps, quick=quick, every=every)
+    return Trained(learner, source, budget, points)
+
+
+def followed(
+    records: Iterator[Record], name: str, steps: int, *, quick: bool, every: int = 100
+) -> tuple[str, list[dict[str, Any]]]:
+    """Run it to the end, or to its cap: how far it came, in words, and its curve (kept in the run's folder)."""
+    curve = _records.RUNS / name / "curve.jsonl"
+    for _ in records if quick else _records.logged(records, curve, every=every):
         pass
-    points = [] if quick else _records.curve(folder / "curve.jsonl")
+    if quick:
+        return "quick", []
+    points = _records.curve(curve)
     done = points[-1]["step"] if points else steps
-    budget = "full" if done >= steps else f"capped at {done:,} of {steps:,} steps"
-    return Trained(learner, source, "quick" if quick else budget, points)
+    return "full" if done >= steps else f"capped at {done:,} of {steps:,} steps", points
+
+
+def cost(budget: str, points: list[dict[str, Any]]) -> dict[str, Any]:
+    """Fields of a record: how long a training was, what it took, and its curve."""
+    cpu = round(points[-1]["cpu"]) if points else 0
+    return {"budget": budget, "cpu_seconds": cpu, "curve": _records.thinned(points)}

@@ -30,7 +30,8 @@ from quickstudy.evaluation.compare import compare
 from quickstudy.evaluation.evaluate import evaluate
 from quickstudy.evaluation.result import Result
 from quickstudy.learner import Learner
-from quickstudy.learners.baseline.trees import Remembered, Trees
+from quickstudy.learners.baseline.nearest import Neighbours
+from quickstudy.learners.baseline.trees import Trees
 from quickstudy.learners.closed_form.tabular import Tabular
 from quickstudy.rng import Rng
 from quickstudy.task import Examples
@@ -62,7 +63,7 @@ class TreesOnAll(Trees):
         super().__init__(rounds=rounds, leaf=leaf)
         self.known_x, self.known_y = x, y
 
-    def adapt(self, support: Examples, description: Tensor | None = None, *, rng: Rng | None = None) -> Remembered:
+    def adapt(self, support: Examples, description: Tensor | None = None, *, rng: Rng | None = None) -> Neighbours:
         assert support.ways is not None
         ways = support.ways + int(self.known_y.max()) + 1
         known = Examples(self.known_x, self.known_y + support.ways, ways=ways)
@@ -70,7 +71,7 @@ class TreesOnAll(Trees):
         new = Examples(support.x.repeat(often, 1), support.y.repeat(often), ways=ways)
         return super().adapt(new.followed_by(known))
 
-    def predict(self, state: Remembered, x: Float[Tensor, "q ..."]) -> Float[Tensor, "q answers"]:
+    def predict(self, state: Neighbours, x: Float[Tensor, "q ..."]) -> Float[Tensor, "q answers"]:
         assert state.ways is not None
         return super().predict(state, x)[:, : state.ways - int(self.known_y.max()) - 1]
 

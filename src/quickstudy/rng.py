@@ -69,27 +69,32 @@ class Rng:
         return np.sqrt(-2.0 * np.log1p(-u[:, :count])) * np.cos(2.0 * np.pi * u[:, count:])
 
 
-def distinct(uniform: np.ndarray, among: np.ndarray) -> np.ndarray:
+def distinct(uniform: np.ndarray, among: np.ndarray, count: np.ndarray | None = None) -> np.ndarray:
     """In every row, k different numbers below `among`, in random order, all choices being equally likely.
 
     Floyd's sampling (Bentley and Floyd 1987), then a random order: k steps however large `among` is.
 
     Args:
         uniform: (rows, 2k) uniforms in [0, 1).
-        among: (rows,) how many there are to choose from, each at least k.
+        among: (rows,) how many there are to choose from, each at least as many as are picked.
+        count: (rows,) how many to pick, at most k, where rows differ in that; -1 follows them.
 
     >>> np.sort(distinct(np.random.default_rng(0).random((1, 6)), np.array([3])))
     array([[0, 1, 2]])
+    >>> distinct(np.array([[0.9, 0.9, 0.1, 0.0], [0.9, 0.9, 0.1, 0.0]]), np.array([2, 5]), np.array([2, 1]))
+    array([[ 1,  0],
+           [ 4, -1]])
     """
     k = uniform.shape[1] // 2
-    chosen = np.empty((len(uniform), k), dtype=np.int64)
+    chosen = np.full((len(uniform), k), -1, dtype=np.int64)
     for i in range(k):
-        top = among - k + i
+        top = among - (k if count is None else count) + i
         pick = np.minimum((uniform[:, i] * (top + 1)).astype(np.int64), top)
         taken = (chosen[:, :i] == pick[:, None]).any(axis=1)
-        chosen[:, i] = np.where(taken, top, pick)
-    order = np.argsort(uniform[:, k:], axis=1, kind="stable")
-    return np.take_along_axis(chosen, order, axis=1)
+        pick = np.where(taken, top, pick)
+        chosen[:, i] = pick if count is None else np.where(i < count, pick, -1)
+    keys = uniform[:, k:] if count is None else np.where(chosen < 0, 2.0, uniform[:, k:])
+    return np.take_along_axis(chosen, np.argsort(keys, axis=1, kind="stable"), axis=1)
 
 
 @contextlib.contextmanager

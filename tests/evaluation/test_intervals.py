@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from quickstudy.evaluation.intervals import chi_square_tail, mean_interval, t_quantile, t_tail
+from quickstudy.evaluation.intervals import chi_square_tail, mean_interval
+from quickstudy.functional.student import t_quantile, t_tail
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 5, 9, 30, 199, 599, 999, 9_999, 100_000])

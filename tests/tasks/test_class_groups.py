@@ -15,9 +15,10 @@ from quickstudy.evaluation.audit import audit
 from quickstudy.evaluation.evaluate import evaluate
 from quickstudy.evaluation.measure import singles
 from quickstudy.learners.metric.prototypical import Prototypical
+from quickstudy.rng import distinct
 from quickstudy.task import Task, check_task
 from quickstudy.tasks.class_groups import ClassGroups
-from quickstudy.tasks.dealing import picked, proportional
+from quickstudy.tasks.dealing import proportional
 from quickstudy.tasks.fixed import FixedTasks
 
 SIDES = ("train",) * 4 + ("validation",) * 2 + ("test",) * 4 + ("",)
@@ -136,7 +137,7 @@ def test_every_row_is_drawn_equally_often() -> None:
 def test_picking_and_dealing_are_exact() -> None:
     rng = np.random.default_rng(0)
     among, count = np.array([3, 9, 5, 0] * 500), np.array([3, 2, 0, 0] * 500)
-    chosen = picked(rng.random((2000, 8)), among, count)
+    chosen = distinct(rng.random((2000, 8)), among, count)
     assert ((chosen >= 0).sum(1) == count).all() and (chosen < among[:, None]).all()
     three, two = chosen[0::4, :3], chosen[1::4, :2]
     assert len({tuple(row) for row in three.tolist()}) == 6 and (two[:, 0] != two[:, 1]).all()

@@ -7,7 +7,8 @@ import math
 import statistics
 
 from ..errors import UserError
-from .intervals import mean_interval, t_quantile, t_tail
+from ..functional.student import t_quantile, t_tail
+from .intervals import mean_interval
 from .result import Result, rounded
 
 

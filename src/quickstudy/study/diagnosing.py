@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ..errors import UserError
 from ..learner import Learner
-from ..tasks.class_groups import ClassGroups
-from ..tasks.groups import Groups
 from .diagnosis import Diagnosis, against_pooling, overfitting, similar_tasks, variety, wrong_labels
 from .entries import Tasks
 from .findings import Row
+from .judging import once
 
 POOLED = ("baseline++", "linear on baseline++", "pooled", "pooled, fine-tuned")  # learned from all tasks at once
 PARTS = (0.25, 0.5, 1.0)  # of the training tasks
@@ -36,7 +35,7 @@ def diagnoses(
         names: of the tasks that exist, where they have any.
     """
     others = {row.entry.name: row.validation for row in rows if row.entry.name in POOLED}
-    drawn = source if not isinstance(source, ClassGroups | Groups) else source.replaced(in_turn=True)
+    drawn = once(source)
     asked: list[Callable[[], Diagnosis]] = [
         lambda: against_pooling(chosen.validation, others, name=chosen.entry.name),
         lambda: overfitting(chosen.learner, drawn, tasks),

@@ -25,7 +25,7 @@ def judged(learner: Learner, source: Tasks, split: str, tasks: int) -> Result:
     Tasks that exist are met once each, so that the interval over them is that of the next task: drawing a task twice
     would count it as two.
     """
-    asked = _once(source.of(split))
+    asked = once(source.of(split))
     return evaluate(learner, asked, tasks=_count(asked, tasks))
 
 
@@ -35,7 +35,7 @@ def curve(learner: Learner, source: Tasks, split: str, tasks: int) -> Curve:
     Args:
         tasks: episodes for each number; where tasks exist, all of them are met.
     """
-    shots, roomy = longest(_once(source.of(split)))
+    shots, roomy = longest(once(source.of(split)))
     return evaluate(learner, roomy, tasks=_count(roomy, tasks), shots=shots).by_shots if shots else {}
 
 
@@ -61,7 +61,8 @@ def longest(source: Tasks) -> tuple[tuple[int, ...], Tasks]:
     return (), source
 
 
-def _once(source: Tasks) -> Tasks:
+def once(source: Tasks) -> Tasks:
+    """The source in whose episodes each task that exists comes once before any comes again."""
     return source if isinstance(source, Episodes) else source.replaced(in_turn=True)
 
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ..errors import BadExamples, NotEnoughExamples, UnknownName, UserError
+from ..rng import distinct
 from ..task import Examples, Origin, Task
-from .dealing import in_random_order, picked, proportional
+from .dealing import in_random_order, proportional
 from .groups import Features, check_groups, chosen_groups, inputs_of
 from .source import TaskSource
 
@@ -193,7 +194,7 @@ class ClassGroups(TaskSource):
         few, sizes, most = self._support[chosen], self._sizes[chosen], self._most
         count = few if self.queries is None else few + self._query[chosen]
         uniform = self.rng.at("rows").uniform(episodes, count.shape[1] * 2 * most).reshape(-1, 2 * most)
-        within = picked(uniform, sizes.reshape(-1), count.reshape(-1)).reshape(*count.shape, most)
+        within = distinct(uniform, sizes.reshape(-1), count.reshape(-1)).reshape(*count.shape, most)
         place = np.where(within < 0, -1, within + self._starts[chosen][:, :, None])
         drawn = np.arange(most) < few[:, :, None]
         sides = [np.where(which, place, -1).reshape(len(episodes), -1) for which in (drawn, ~drawn)]

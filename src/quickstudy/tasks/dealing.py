@@ -5,30 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 
-def picked(uniform: np.ndarray, among: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """In every row, `count` different numbers below `among` in random order, then -1: all choices are equally likely.
-
-    Unlike `rng.distinct` the rows may differ in how many they pick (Floyd's sampling, Bentley and Floyd 1987).
-
-    Args:
-        uniform: (rows, 2k) uniforms in [0, 1).
-        among: (rows,) how many there are to choose from.
-        count: (rows,) how many to pick, at most `among` and k.
-
-    >>> picked(np.array([[0.9, 0.9, 0.1, 0.0], [0.9, 0.9, 0.1, 0.0]]), np.array([2, 5]), np.array([2, 1]))
-    array([[ 1,  0],
-           [ 4, -1]])
-    """
-    k = uniform.shape[1] // 2
-    chosen = np.full((len(uniform), k), -1, dtype=np.int64)
-    for i in range(k):
-        top = among - count + i
-        pick = np.minimum((uniform[:, i] * (top + 1)).astype(np.int64), top)
-        taken = (chosen[:, :i] == pick[:, None]).any(axis=1)
-        chosen[:, i] = np.where(i < count, np.where(taken, top, pick), -1)
-    return in_random_order(uniform[:, k:], chosen)
-
-
 def in_random_order(uniform: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Each line of row numbers in random order, what is missing (-1) at the end.
 

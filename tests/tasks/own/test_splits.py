@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from quickstudy.errors import OverlappingSplits, UserError
+from quickstudy.functional.student import t_quantile
 from quickstudy.tasks.own.rows import Rows
-from quickstudy.tasks.own.splits import _student, expected_interval, split_rows
+from quickstudy.tasks.own.splits import expected_interval, split_rows
 from quickstudy.tasks.pool import SPLITS
 
 
@@ -88,7 +89,7 @@ def test_too_few_to_split_and_too_few_for_a_claim() -> None:
 
 def test_the_interval_is_students() -> None:
     for freedom in (1, 2, 5, 30, 300, 1000, 1001, 5000):
-        assert _student(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=2e-4)
+        assert t_quantile(0.95, freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=2e-4)
     assert math.isnan(expected_interval(1, 10)) and expected_interval(2, 1) == 1.0
     rng = np.random.default_rng(0)
     p = np.clip(rng.normal(0.8, 0.1, (4000, 12)), 0, 1)

@@ -36,6 +36,17 @@ class Neighbours:
     real: Tensor
     ways: int | None = static(None)
 
+    @classmethod
+    def of(cls, z: Tensor, support: Examples) -> Neighbours:
+        """The support set whose features are `z`."""
+        real = torch.ones_like(support.y if support.ways else support.y[:, 0], dtype=torch.bool)
+        return cls(z, support.y, real if support.mask is None else support.mask, support.ways)
+
+    def and_also(self, more: Neighbours) -> Neighbours:
+        """Both together, as examples of one task."""
+        z, y, real = (torch.cat(p) for p in ((self.z, more.z), (self.y, more.y), (self.real, more.real)))
+        return Neighbours(z, y, real, self.ways)
+
 
 class NearestNeighbour(Learner):
     """Answers as the most similar support example does, on raw inputs or on a frozen encoder.
@@ -71,9 +82,7 @@ class NearestNeighbour(Learner):
 
     def adapt(self, support: Examples, description: Tensor | None = None, *, rng: Rng | None = None) -> Neighbours:
         del description, rng
-        real = torch.ones_like(support.y if support.ways else support.y[:, 0], dtype=torch.bool)
-        z = features(self.encoder, support.x)
-        return Neighbours(z, support.y, real if support.mask is None else support.mask, support.ways)
+        return Neighbours.of(features(self.encoder, support.x), support)
 
     def predict(self, state: Neighbours, x: Float[Tensor, "q ..."]) -> Float[Tensor, "q answers"]:
         far = torch.where(state.real, self.distance(features(self.encoder, x), state.z), torch.inf)
@@ -95,6 +104,4 @@ class NearestNeighbour(Learner):
         return (far <= last) & real
 
     def update(self, state: Neighbours, examples: Examples) -> Neighbours:
-        more = self.adapt(examples)
-        z, y, real = (torch.cat(p) for p in ((state.z, more.z), (state.y, more.y), (state.real, more.real)))
-        return Neighbours(z, y, real, state.ways)
+        return state.and_also(self.adapt(examples))

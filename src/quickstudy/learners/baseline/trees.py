@@ -13,34 +13,19 @@ from torch import Tensor
 
 from ...errors import UserError
 from ...learner import Learner
-from ...pytree import pytree, static
 from ...rng import Rng
 from ...task import Examples
+from .frozen import features
+from .nearest import Neighbours
 
 LEAF = 20  # examples that a leaf holds in scikit-learn, which of twenty examples makes no tree at all
-
-
-@pytree
-class Remembered:
-    """The support set as it is: trees are grown when something is asked, since they are no tensors.
-
-    Args:
-        x: (n, *feature).
-        y: (n,) classes, or (n, k) targets.
-        real: (n,) bool, False for padding.
-        ways: the number of classes; None for regression.
-    """
-
-    x: Tensor
-    y: Tensor
-    real: Tensor
-    ways: int | None = static(None)
 
 
 class Trees(Learner):
     """What an expert would run on a table, from scratch on every task.
 
-    Unlike all other learners it is not differentiable, grows anew at each call of `predict`, and runs one task after
+    The state is the support set, as of nearest neighbours, since trees are no tensors. Unlike all other learners it is
+    not differentiable, grows anew at each call of `predict`, and runs one task after
     another. Needs scikit-learn (the extra 'sklearn').
 
     Args:
@@ -57,7 +42,7 @@ class Trees(Learner):
     tensor([0, 1])
     """
 
-    State = Remembered
+    State = Neighbours
     kinds = ("classification", "regression")
     class_equivariant = True
     meta_gradient = "none"
@@ -71,15 +56,14 @@ class Trees(Learner):
         if importlib.util.find_spec("sklearn") is None:
             raise UserError("Boosted trees are scikit-learn's, which is not here: pip install 'quickstudy[sklearn]'")
 
-    def adapt(self, support: Examples, description: Tensor | None = None, *, rng: Rng | None = None) -> Remembered:
+    def adapt(self, support: Examples, description: Tensor | None = None, *, rng: Rng | None = None) -> Neighbours:
         del description, rng
-        real = torch.ones(len(support), dtype=torch.bool, device=support.x.device)
-        return Remembered(support.x, support.y, real if support.mask is None else support.mask, support.ways)
+        return Neighbours.of(features(None, support.x), support)
 
     @torch.no_grad()
-    def predict(self, state: Remembered, x: Float[Tensor, "q ..."]) -> Float[Tensor, "q answers"]:
+    def predict(self, state: Neighbours, x: Float[Tensor, "q ..."]) -> Float[Tensor, "q answers"]:
         real = state.real.cpu().numpy()
-        taught, asked = (part.flatten(1).double().cpu().numpy() for part in (state.x, x))
+        taught, asked = (part.double().cpu().numpy() for part in (state.z, features(None, x)))
         y = state.y.cpu().numpy()[real]
         if state.ways is None:
             return torch.from_numpy(self._targets(taught[real], y, asked)).to(x)
@@ -117,7 +101,5 @@ class Trees(Learner):
             "random_state": 0,
         }
 
-    def update(self, state: Remembered, examples: Examples) -> Remembered:
-        more = self.adapt(examples)
-        x, y, real = (torch.cat(p) for p in ((state.x, more.x), (state.y, more.y), (state.real, more.real)))
-        return Remembered(x, y, real, state.ways)
+    def update(self, state: Neighbours, examples: Examples) -> Neighbours:
+        return state.and_also(self.adapt(examples))

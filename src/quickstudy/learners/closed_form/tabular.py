@@ -118,11 +118,13 @@ class Tabular(Learner):
         return Judges(x, centre, spread, relevance, width, weights, mean, variance, prior, share, trust, shares)
 
     def predict(self, state: Judges, x: Float[Tensor, "q ..."]) -> Float[Tensor, "q ways"]:
-        return torch.cat([self._answer(state, part) for part in x.flatten(1).split(BATCH)])
+        own = self._numbers(state.x, state.x, state.centre, state.spread)
+        return torch.cat([self._answer(state, own, part) for part in x.flatten(1).split(BATCH)])
 
-    def _answer(self, state: Judges, x: Float[Tensor, "q columns"]) -> Float[Tensor, "q ways"]:
-        scale = (state.centre, state.spread)
-        own, numbers = self._numbers(state.x, state.x, *scale), self._numbers(x, state.x, *scale)
+    def _answer(
+        self, state: Judges, own: Float[Tensor, "n columns"], x: Float[Tensor, "q columns"]
+    ) -> Float[Tensor, "q ways"]:
+        numbers = self._numbers(x, state.x, state.centre, state.spread)
         kernels = self._kernels(numbers, own, state.relevance, state.width)
         logits = (state.trust[:K].view(-1, 1, 1) * (kernels @ state.weights)).sum(0)
         likely = _likelihood(numbers.unsqueeze(1), state.mean, state.variance, state.freedom, state.relevance)

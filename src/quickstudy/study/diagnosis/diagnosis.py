@@ -13,8 +13,9 @@ import torch
 from ...errors import UserError
 from ...evaluation.compare import compare
 from ...evaluation.evaluate import evaluate
-from ...evaluation.intervals import mean_interval, t_quantile
+from ...evaluation.intervals import mean_interval
 from ...evaluation.result import Result, plain, rounded
+from ...functional.student import t_quantile
 from ...learner import Learner
 from ...rng import Rng
 from ...tasks.source import TaskSource

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ...errors import NotEnoughExamples, UserError
 from ...evaluation.evaluate import evaluate
-from ...evaluation.intervals import mean_interval, t_quantile
+from ...evaluation.intervals import mean_interval
+from ...functional.student import t_quantile
 from ...learner import Learner
 from ...rng import Rng
 from ...tasks.source import TaskSource

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import statistics
 
 import numpy as np
 
 from ...errors import OverlappingSplits, UnknownName, UserError
+from ...functional.student import t_quantile
 from ..pool import SPLITS
 from .rows import Rows, numbered
 
@@ -110,17 +110,7 @@ def expected_interval(tasks: int, queries: float, *, spread: float = SPREAD, acc
     if tasks < 2:
         return math.nan
     deviation = math.sqrt(spread**2 + accuracy * (1 - accuracy) / max(queries, 1))
-    return min(_student(tasks - 1) * deviation / math.sqrt(tasks), 1.0)
-
-
-def _student(freedom: int) -> float:
-    """The 97.5 % point: t = sqrt(f) tan(a) has a density of cos(a)^(f - 1), which is summed up."""
-    if freedom > 1000:
-        normal = statistics.NormalDist().inv_cdf(0.975)
-        return normal + (normal**3 + normal) / (4 * freedom)
-    edges = np.linspace(0.0, math.pi / 2, 100_001)
-    area = np.cumsum(np.cos((edges[1:] + edges[:-1]) / 2) ** (freedom - 1))
-    return math.sqrt(freedom) * math.tan(np.interp(0.95, area / area[-1], edges[1:]))
+    return min(t_quantile(0.95, tasks - 1) * deviation / math.sqrt(tasks), 1.0)
 
 
 def together(of: np.ndarray, rows: Rows, count: int) -> np.ndarray:
@@ -173,6 +163,6 @@ def _said(rows: Rows, unit: str, tests: int, half: float) -> tuple[str, ...]:
             " beyond these",
         )
     elif unit == "task" and tests > 1:
-        widths = _student(tests - 1) / math.sqrt(tests)
+        widths = t_quantile(0.95, tests - 1) / math.sqrt(tests)
         notes += (f"expect ± {widths:.2f} (95 %) times the standard deviation of the error from task to task",)
     return notes
