@@ -35,7 +35,8 @@ class Conv1d(nn.Module):
 
     def forward(self, x: Float[Tensor, "n channels time"]) -> Float[Tensor, "n outputs"]:
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = F.relu(norm(conv(x)))
+            x = norm(conv(x))
             if x.shape[2] > 1:
                 x = F.max_pool1d(x, 2, ceil_mode=True)
+            x = F.relu(x)
         return self.head(x.amax(2))

@@ -67,4 +67,4 @@ class _Block(nn.Module):
             y = norm(conv(y))
             if i < 2:
                 y = F.leaky_relu(y, SLOPE)
-        return F.max_pool2d(F.leaky_relu(y + self.shortcut(x), SLOPE), 2)
+        return F.leaky_relu(F.max_pool2d(y + self.shortcut(x), 2), SLOPE)

@@ -1,0 +1,1 @@
+"""Past experience as tasks: how good each candidate was on each data set."""
