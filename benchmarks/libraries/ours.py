@@ -82,13 +82,21 @@ def learner(work: Work, dtype: str) -> tuple[Learner, list[nn.Parameter]]:
 
 
 class Training:
-    def __init__(self, work: Work, dtype: str):
-        self.work, self.source = work, source(work, dtype)
+    def __init__(self, work: Work, dtype: str, device: torch.device, precision: str):
+        self.work, self.source, self.precision = work, source(work, dtype), precision
         self.learner, self.parameters = learner(work, dtype)
+        self.learner.to(device)
         self.records = self._train(ADAM)
 
     def _train(self, optimizer: Any) -> Any:
-        return meta_train(self.learner, self.source, steps=10**9, tasks=self.work.tasks, optimizer=optimizer)
+        return meta_train(
+            self.learner,
+            self.source,
+            steps=10**9,
+            tasks=self.work.tasks,
+            optimizer=optimizer,
+            precision=self.precision,
+        )
 
     def step(self) -> float:
         return next(self.records).loss
@@ -120,8 +128,8 @@ class Drawing:
         return float(math.prod(self.source.sample(next(self.firsts), self.count).query.y.shape))
 
 
-def build(work: Work, dtype: str) -> Training | Drawing:
+def build(work: Work, dtype: str, *, device: str = "cpu", precision: str = "float32") -> Training | Drawing:
     keep_freed_memory()  # as the command line does before it trains
     if work.kind == "episodes":
         return Drawing(work)
-    return (Judging if work.kind == "judge" else Training)(work, dtype)
+    return (Judging if work.kind == "judge" else Training)(work, dtype, torch.device(device), precision)
