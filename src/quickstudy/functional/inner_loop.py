@@ -106,9 +106,25 @@ def trajectory(
     memory = rule.start(weights)
     for number in range(steps):
         with torch.set_grad_enabled(torch.is_grad_enabled() and number >= constant):
-            gradients, value = torch.func.grad_and_value(loss)(weights, number)
+            gradients, value = _slopes(loss, weights, number)
         weights, memory = rule.step(weights, gradients, memory, value)
         yield weights
+
+
+def _slopes(loss: InnerLoss, weights: Weights, number: int) -> tuple[Weights, Tensor]:
+    """The gradients of the loss with respect to the weights, and its value (); with graphs if those are recorded."""
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        return torch.func.grad_and_value(loss)(weights, number)
+    # Not torch.func.grad: under it autograd takes no hooks, and its first call loads torch's compiler (75 MB, seconds).
+    record = torch.is_grad_enabled()
+    with torch.enable_grad():
+        # Views, since the loss may depend on the same tensors in other ways too.
+        here = {
+            n: w.view_as(w) if record and w.requires_grad else w.detach().requires_grad_() for n, w in weights.items()
+        }
+        value = loss(here, number)
+        slopes = torch.autograd.grad(value, list(here.values()), create_graph=record, materialize_grads=True)
+    return dict(zip(weights, slopes, strict=True)), value if record else value.detach()
 
 
 def _pulled(loss: InnerLoss, start: Weights, proximal: float) -> InnerLoss:
@@ -138,11 +154,8 @@ def _unrolled(
     loss: InnerLoss, rule: Rule, numbers: Sequence[int], weights: Weights, memory: Any
 ) -> tuple[Weights, Any]:
     for number in numbers:
-        # Not torch.func.grad, under which autograd takes no hooks.
-        weights = {n: w if w.requires_grad else w.detach().requires_grad_() for n, w in weights.items()}
-        value = loss(weights, number)
-        slopes = torch.autograd.grad(value, list(weights.values()), create_graph=True, materialize_grads=True)
-        weights, memory = rule.step(weights, dict(zip(weights, slopes, strict=True)), memory, value)
+        gradients, value = _slopes(loss, weights, number)
+        weights, memory = rule.step(weights, gradients, memory, value)
     return weights, memory
 
 
