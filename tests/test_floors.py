@@ -14,16 +14,17 @@ FLOOR = {
     "learner": 3, "tasks": 3, "encoders": 3,
     "learners": 4, "loops": 4, "evaluation": 4,
     "registry": 5,
-    "recipe": 6, "bundle": 6, "contract": 6, "report": 6,
+    "recipe": 6, "bundle": 6, "contract": 6, "report": 6, "export": 6,
     "study": 7, "estimators": 7,
-    "cli": 8,
+    "serve": 8, "web": 8, "client": 8, "cli": 8,
     "__main__": 9,
 }  # fmt: skip
 
 # Rooms of one floor that may look at each other, because the design says so.
 SIBLINGS = {
     ("state", "pytree"), ("rng", "errors"), ("storage", "errors"), ("functional", "errors"), ("nets", "errors"),
-    ("engine", "task"), ("bundle", "recipe"), ("encoders", "tasks"),
+    ("engine", "task"), ("bundle", "recipe"), ("encoders", "tasks"), ("export", "bundle"),
+    ("serve", "web"), ("cli", "serve"),
 }  # fmt: skip
 
 

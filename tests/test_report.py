@@ -23,15 +23,17 @@ from quickstudy.learner import Learner
 from quickstudy.learners.baseline.majority import Majority
 from quickstudy.learners.baseline.nearest import NearestNeighbour
 from quickstudy.learners.bayesian.deep_kernel import DeepKernel
-from quickstudy.report.charts.bars import bars
+from quickstudy.report.charts.bars import bars, said
 from quickstudy.report.charts.curves import curves
 from quickstudy.report.charts.scatter import Dot, against, chart_of_names
 from quickstudy.report.diagnoses import diagnoses
 from quickstudy.report.judged import labels_needed
-from quickstudy.report.shown.examples import task_figures
+from quickstudy.report.shown.examples import pictured, task_figures
+from quickstudy.report.shown.inputs import inputs_of
 from quickstudy.report.shown.next_task import table_of
 from quickstudy.report.write import write_report
 from quickstudy.study.diagnosis import similar_tasks, variety, wrong_labels
+from quickstudy.study.explaining import Explainer
 from quickstudy.study.own import Own, own_tasks
 from quickstudy.task import take
 from quickstudy.tasks.episodes import Episodes
@@ -113,9 +115,10 @@ def table(count: int) -> Columns:
 
 def written(folder: Path, own: Own, learner: Learner) -> str:
     """The page of a user's data, checked for what holds of every page."""
-    files = write_report(folder, found(own.source, learner), own.source, own)
+    files = write_report(folder, found(own.source, learner), own.source, own, explain=Explainer(learner, own))
     page = Path(files["report"]).read_text(encoding="utf-8")
     check(page)
+    assert "What its answers rest on" in page and "without it" in page
     assert json.loads((folder / "results.json").read_text())["chosen"] == "net"
     assert "tasks" in page and escape(f"noted {EVIL}") in page, "what was understood is there"
     assert f"{folder}/bundle" in files["commands"] and "evaluate" not in files["commands"]
@@ -151,6 +154,13 @@ def check(page: str) -> None:
     parser = Balanced()
     parser.feed(page)
     assert not parser.open
+
+
+def figures(source: Any, rows: Rows | None = None) -> list[str]:
+    shown = pictured(NearestNeighbour(), source, rows)
+    inputs = inputs_of(rows, tuple(shown[0].task.support.x.shape[1:]))
+    assert inputs is not None
+    return task_figures(shown, inputs)
 
 
 def of_csv(path: Path) -> list[list[str]]:
@@ -227,10 +237,12 @@ def test_images_of_a_folder(tmp_path: Path) -> None:
     own = own_tasks(read_images(tmp_path / "in"), encoder="pixels", size=8, ways=2, shots=1, queries=3)
     stale = tmp_path / "out" / "next-task" / "support" / "of an earlier study"
     stale.mkdir(parents=True)
-    files = write_report(tmp_path / "out", found(own.source, NearestNeighbour()), own.source, own)
+    explain = Explainer(NearestNeighbour(), own)
+    files = write_report(tmp_path / "out", found(own.source, NearestNeighbour()), own.source, own, explain=explain)
     page = Path(files["report"]).read_text(encoding="utf-8")
     check(page)
     assert page.count("data:image/jpeg") > 10 and len(page) < 500_000, "thumbnails, not files"
+    assert page.count('class="heat"') in (2, 3, 4)
     kinds = sorted((tmp_path / "out" / "next-task" / "support").iterdir())
     assert len(kinds) == 2 and stale not in kinds
     copied = next(kinds[0].iterdir())
@@ -240,11 +252,11 @@ def test_images_of_a_folder(tmp_path: Path) -> None:
 def test_a_broken_image_is_named_and_not_shown(tmp_path: Path) -> None:
     images = RNG.integers(0, 255, (90, 3, 8, 8)).astype(np.uint8)
     own = own_tasks(rows_from_arrays(images, np.arange(90) % 15), encoder="pixels", size=8, ways=2, shots=1, queries=3)
-    assert "data:image/png" in "".join(task_figures(NearestNeighbour(), own.source, own.rows))
+    assert "data:image/png" in "".join(figures(own.source, own.rows))
     broken = tmp_path / "broken & odd.png"
     broken.write_bytes(b"no image")
     rows = dataclasses.replace(own.rows, inputs=[broken] * 90)
-    assert "<small>broken &amp; odd.png</small>" in "".join(task_figures(NearestNeighbour(), own.source, rows))
+    assert "<small>broken &amp; odd.png</small>" in "".join(figures(own.source, rows))
 
 
 def test_named_sources_without_a_users_data(tmp_path: Path) -> None:
@@ -264,8 +276,8 @@ def test_episodes_of_several_sizes_are_shown_without_their_padding() -> None:
     split = {f"c{i}": ("train", "validation", "test")[i % 3] for i in range(12)}
     pool = Pool.of(torch.rand(120, 1, 4, 4), names, split=split)
     source = Episodes(pool, ways=(2, 4), shots=(1, 3), queries=2)
-    figures = task_figures(NearestNeighbour(), source)
-    assert len(figures) == 3 and all(" of " in figure for figure in figures)
+    shown = figures(source)
+    assert len(shown) == 3 and all(" of " in figure for figure in shown)
 
 
 def test_a_page_of_ten_thousand_rows_stays_small(tmp_path: Path) -> None:
@@ -310,6 +322,7 @@ def test_diagnoses_are_drawn() -> None:
 
 
 def test_charts_of_nothing_and_of_extremes() -> None:
+    assert said(50.0, 635.3) == "50.0% ± 100.0" and said(50.0, 635.3, "mse") == "50.0 ± 635.3"
     assert curves([], xlabel="x", ylabel="y", low=0, high=1) == against([], xlabel="x", ylabel="y") == ""
     assert chart_of_names([], what="map", kinds=[]) == ""
     one = Dot(1.0, 1.0, "chosen", "alone")

@@ -11,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-from quickstudy.encoders import images
 from quickstudy.encoders.images import Pixels
 from quickstudy.encoders.protocol import BadInputs
 from quickstudy.errors import UserError
@@ -131,7 +130,7 @@ def test_bad_pictures_are_all_named(tmp_path: Path) -> None:
 
 def test_pictures_with_too_many_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path / "a.png", np.zeros((40, 50), dtype=np.uint8))
-    monkeypatch.setattr(images, "MOST_PIXELS", 1999)
+    monkeypatch.setattr("quickstudy.tasks.images.MOST_PIXELS", 1999)
     with pytest.raises(BadInputs, match="has 50 x 40 pixels; at most 1,999 are read"):
         Pixels(4)([path])
     with pytest.raises(BadInputs, match="has 50 x 40 pixels"):

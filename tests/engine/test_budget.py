@@ -52,17 +52,23 @@ def peaks(monkeypatch: pytest.MonkeyPatch, *found: tuple[float, float], before: 
 
 
 def test_as_many_tasks_at_a_time_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    peaks(monkeypatch, (350, 50), (300, 0))
+    peaks(monkeypatch, (300, 0), (350, 50))
     fits = within(learner(), batch(), 500 * MEGA)
     assert fits(Plan("loop", 1, "")) and fits(Plan("vmap", 4, "")) and not fits(Plan("vmap", 5, ""))
     assert fits(Plan("flat", 3, "")) and not fits(Plan("flat", 2, "", 2))
-    peaks(monkeypatch, (450, 30), (550, 0))
+    peaks(monkeypatch, (550, 0), (450, 30))
     fits = within(learner(), batch(), 500 * MEGA)
     assert fits(Plan("flat", 2, "")) and not fits(Plan("loop", 1, ""))
 
 
+def test_nothing_is_traced_where_the_tracer_itself_would_be_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    peaks(monkeypatch, (450, 0))
+    fits = within(learner(), batch(), 500 * MEGA)
+    assert fits(Plan("loop", 1, "")) and not fits(Plan("flat", 1, ""))
+
+
 def test_inner_steps_are_computed_again_when_one_task_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    peaks(monkeypatch, (650, 50), (600, 0), (400, 0))
+    peaks(monkeypatch, (600, 0), (650, 50), (400, 0))
     one = learner()
     fits = within(one, batch(), 500 * MEGA)
     assert one.gradient == "checkpointed"
@@ -70,7 +76,7 @@ def test_inner_steps_are_computed_again_when_one_task_does_not_fit(monkeypatch: 
 
 
 def test_what_cannot_fit_is_refused_with_what_would(monkeypatch: pytest.MonkeyPatch) -> None:
-    peaks(monkeypatch, (650, 50), (600, 0), (550, 0))
+    peaks(monkeypatch, (600, 0), (650, 50), (550, 0))
     one = learner()
     with pytest.raises(UserError, match=r"memory is 500 MB.*holds 200 MB.*takes 400 MB more.*at least 630 MB"):
         within(one, batch(), 500 * MEGA)

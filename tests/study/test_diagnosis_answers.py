@@ -6,6 +6,7 @@ import dataclasses
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -24,12 +25,21 @@ from quickstudy.learners.zero_shot.described import Described
 from quickstudy.nets.mlp import MLP
 from quickstudy.outputs import central
 from quickstudy.rng import Rng, forked
-from quickstudy.study.diagnosis import TaskMap, influence, nearest_support, occlusion, similar_tasks, words
+from quickstudy.study.diagnosis import (
+    TaskMap,
+    columns,
+    influence,
+    nearest_support,
+    occlusion,
+    similar_tasks,
+    words,
+)
 from quickstudy.task import Examples, take
 from quickstudy.tasks.class_groups import ClassGroups
 from quickstudy.tasks.episodes import Episodes
 from quickstudy.tasks.functions import Sinusoids
 from quickstudy.tasks.groups import Groups
+from quickstudy.tasks.own.rows import Columns
 from quickstudy.tasks.pool import Pool
 
 COPY = ("train", "train", "train", "train", "train", "validation", "test")  # 5 is a copy of 1, 6 one of 3
@@ -279,7 +289,11 @@ def test_the_nearest_support_examples_are_near_as_the_learner_sees_them() -> Non
     assert rows.shape == (len(query), 2) and set(rows.flatten().tolist()) == set(mask.nonzero().flatten().tolist())
 
 
-# --- occlusion and words
+# --- occlusion, words and columns
+
+
+def asking(learner: Learner, state: Any) -> Any:
+    return lambda images: learner.predict(state, images).detach().softmax(1)
 
 
 class Corner(nn.Module):
@@ -294,7 +308,7 @@ def test_only_patches_over_what_a_learner_looks_at_change_its_answer() -> None:
     images = torch.rand(2, 3, 12, 14, generator=generator)
     learner = Prototypical(Corner())
     state = learner.adapt(Examples(images, torch.tensor([0, 1]), ways=2))
-    found = occlusion(learner, state, images[1], patch=3, stride=1)
+    found = occlusion(asking(learner, state), images[1], patch=3, stride=1)
     assert found.shape == (12, 14) and divmod(int(found.argmax()), 14) == (3, 6)
     blind = torch.ones(12, 14, dtype=torch.bool)
     blind[:7, 3:10] = False  # what a patch can cover together with the corner
@@ -308,7 +322,7 @@ def test_a_pixel_has_the_mean_fall_of_the_patches_that_cover_it(patch: int | Non
     learner = Prototypical(nn.Flatten())
     state = learner.adapt(Examples(images, torch.arange(3), ways=3))
     image = images[2]
-    found = occlusion(learner, state, image, patch=patch, stride=stride)
+    found = occlusion(asking(learner, state), image, patch=patch, stride=stride)
     side, step = patch or 2, stride or 1
     falls: dict[tuple[int, int], list[float]] = {}
     whole = learner.predict(state, image.unsqueeze(0)).softmax(1)[0, 2]
@@ -328,12 +342,16 @@ def test_occlusion_of_a_regression_and_of_what_is_no_image() -> None:
     images = torch.rand(6, 1, 6, 6, generator=torch.Generator().manual_seed(2))
     learner = LinearProbe(penalty=0.01)
     state = learner.adapt(Examples(images, images[:, 0, :1, 0]))
-    found = occlusion(learner, state, images[0], patch=2, kind="regression")
+
+    def answer(asked: Tensor) -> Tensor:
+        return central(learner.predict(state, asked)).detach()
+
+    found = occlusion(answer, images[0], patch=2, kind="regression")
     assert found.shape == (6, 6) and bool((found >= 0).all())
     with pytest.raises(UserError, match="channels, height, width"):
-        occlusion(learner, state, images[0, 0])
+        occlusion(answer, images[0, 0])
     with pytest.raises(UserError, match="does not fit"):
-        occlusion(learner, state, images[0], patch=7)
+        occlusion(answer, images[0], patch=7)
 
 
 def test_every_word_is_left_out_once() -> None:
@@ -352,3 +370,38 @@ def test_every_word_is_left_out_once() -> None:
     assert words(answer, "  ") == []
     with pytest.raises(UserError, match="give \\(n, ways\\)"):
         words(lambda texts: torch.zeros(len(texts)), "a b")
+
+
+def test_words_of_a_long_text_are_left_out_together() -> None:
+    asked: list[str] = []
+
+    def answer(texts: list[str]) -> Tensor:
+        asked.extend(texts)
+        return torch.tensor([[float(len(t))] for t in texts])
+
+    found = words(answer, "a bb ccc dddd eeeee", most=2, kind="regression")
+    assert [piece for piece, _ in found] == ["a bb ccc", "dddd eeeee"] and len(asked) == 3
+    assert [moved for _, moved in found] == [9.0, 10.0]  # letters that went, of which it has no more
+
+
+def test_every_column_is_missing_once() -> None:
+    met: list[Columns] = []
+
+    def answer(rows: Columns) -> Tensor:
+        met.append(rows)
+        yes = (
+            0.2
+            + 0.5 * (rows.numeric[:, 1] > 3)
+            + 0.2 * (rows.categorical[:, 0] == 1)
+            - 0.1 * np.isnan(rows.numeric[:, 0])
+        )
+        return torch.tensor(np.stack([yes, 1 - yes], 1))
+
+    numeric, codes = np.array([[1.0, 4.0]]), np.array([[1, -1]], np.int32)
+    row = Columns(numeric, ("age", "size"), codes, ("hue", "form"), (("red", "blue"), ("round",)))
+    found = dict(columns(answer, row))
+    assert found == pytest.approx({"age": 0.1, "size": 0.5, "hue": 0.2, "form": 0.0})
+    assert len(met[0]) == 5 and numeric.tolist() == [[1.0, 4.0]] and codes.tolist() == [[1, -1]], (
+        "the row is left alone"
+    )
+    assert np.isnan(met[0].numeric).sum() == 2 and (met[0].categorical[1:, 0] == -1).sum() == 1

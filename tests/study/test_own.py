@@ -71,6 +71,15 @@ def test_tasks_that_exist_keep_their_classes_and_stand_whole_on_one_side(tmp_pat
     assert {e.name for e in entries_for(own.source)} >= {"pooled", "pooled, fine-tuned", "maml", "trees", "majority"}
 
 
+def test_a_few_tiny_tasks_are_left_out_and_the_others_keep_their_questions(tmp_path: Path) -> None:
+    sizes = [24] * 12 + [4] * 3
+    rows = [[f"shop {s}", i % 5, "yes" if i % 2 else "no"] for s, size in enumerate(sizes) for i in range(size)]
+    path = written(tmp_path / "shops.csv", ["shop", "visits", "buys"], rows)
+    own = own_tasks(read_rows(path, task="shop", label="buys"), shots=2)
+    assert own.source.queries == 10  # of 12 rows of a class, not 1 for the sake of those with 2
+    assert "3 of the tasks, with fewer than 2 + 10 rows of a class, are left out" in own.account()
+
+
 def test_what_is_scaled_is_scaled_by_training_rows_alone(tmp_path: Path) -> None:
     own = own_tasks(read_rows(sensors(tmp_path / "sensors.csv"), task="sensor", label="drift"), shots=5)
     assert isinstance(own.source, Groups)

@@ -105,7 +105,11 @@ def _reading(encoder: Encoder, columns: Mapping[str, Any], feature: tuple[int, .
         )
     if tuple(encoder.feature) != feature:
         raise UserError(f"The encoder makes inputs of {tuple(encoder.feature)}, but the learner takes {feature}.")
-    named = {role: str(column) for role, column in columns.items() if column is not None}
+    named = {
+        role: column if isinstance(column, str) else [str(name) for name in column]
+        for role, column in columns.items()
+        if column is not None
+    }
     return {"modality": encoder.modality, "encoder": _without_none(write_encoder(encoder)), "columns": named}
 
 

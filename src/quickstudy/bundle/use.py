@@ -59,8 +59,8 @@ class Bundle:
         return str(self.about["input"]["modality"]) if "encoder" in self.about["input"] else None
 
     @property
-    def columns(self) -> dict[str, str]:
-        """Role (label, text, image, smiles, id_, when, values, ...) -> column of the tables that it was made for."""
+    def columns(self) -> dict[str, str | list[str]]:
+        """Role (label, text, image, smiles, id_, when, values, ...) -> column, or columns, of the tables it was made for."""
         return dict(self.about["input"].get("columns", {}))
 
     @functools.cached_property

@@ -15,9 +15,11 @@ from ..registry import build_source, find
 from ..report.write import write_report
 from ..study import Study
 from ..study.entries import Tasks
+from ..study.explaining import Explainer
 from ..study.own import Own, own_tasks
+from ..tasks.cells.names import columns_in
+from ..tasks.checked.splits import split_rows
 from ..tasks.own.reading import read_rows
-from ..tasks.own.splits import split_rows
 from .output import Bar, as_json, console, emit
 
 COLUMNS = ("task", "label", "text", "image", "smiles", "id_", "when", "values", "group")
@@ -27,7 +29,13 @@ OF_PATH = (*COLUMNS, "kind", "encoder")
 @click.command("study")
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.option("--source", help="Named tasks instead of PATH: glyphs when neither is given, or see `list sources`.")
-@click.option("--task", help="Column of PATH that says which task a row belongs to; else tasks are drawn from classes.")
+@click.option(
+    "--task",
+    multiple=True,
+    metavar="COLUMN",
+    callback=lambda context, option, named: None if not named else named[0] if len(named) == 1 else named,
+    help="Column of PATH that says which task a row belongs to, or several; else tasks are drawn from classes.",
+)
 @click.option("--label", help="Column to predict.")
 @click.option("--text", help="Column of texts to predict from.")
 @click.option("--image", help="Column of image files to predict from.")
@@ -71,6 +79,7 @@ def study_command(
     quickstudy study
     quickstudy study photos/ --shots 5
     quickstudy study reviews.csv --task shop --label stars --text review --check
+    quickstudy study sales.csv --task branch --task year --label sold
     quickstudy study --source omniglot --ways 20 --time 600 --out omniglot-study
     """
     began = time.perf_counter()
@@ -90,7 +99,8 @@ def study_command(
             if event.phase.startswith(("validated", "dropped")):
                 bar.say(f"{event.phase.split(' ', 1)[1]}: {event.text}")
     assert study.findings is not None
-    written = write_report(out, study.findings, tasks, own)
+    explain = Explainer(study.findings.chosen.learner, own)
+    written = write_report(out, study.findings, tasks, own, explain=explain)
     _show(study.findings.as_table(), written, study.spent, as_json)
 
 
@@ -115,7 +125,7 @@ def _own(
     if source is not None:
         raise UserError(f"--source {source} and {path} are two places to take tasks from; give one.")
     columns = {name: options[name] for name in ("task", "label", "text", "image", "smiles", "group", "kind")}
-    values = None if options["values"] is None else [v.strip() for v in options["values"].split(",")]
+    values = columns_in(options["values"], commas=True) or None
     with where.status("Reading ..."):
         rows = read_rows(path, **columns, id=options["id_"], time=options["when"], values=values)
     shots = options["shots"] or (1 if rows.tasks is None else 5)

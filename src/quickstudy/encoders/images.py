@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +10,11 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from ..errors import UserError
-from ..tasks.own.images import MOST_PIXELS, NOT_READ
+from ..tasks.images import Unreadable, check_size, flat, in_bytes, picture
 from .protocol import BadInputs
 
 LEVELS = {"|u1": 255, "<u2": 65535, ">u2": 65535}  # types whose largest number is white
@@ -60,7 +59,7 @@ class Pixels:
         def read(row: int) -> None:
             try:
                 made[row] = np.asarray(_picture(inputs[row], self.size, self.channels)).reshape(made.shape[1:])
-            except _Unreadable as error:
+            except Unreadable as error:
                 problems[row] = str(error)
 
         # Pillow lets other threads run while it unpacks and resizes; there are as many as the user lets torch have.
@@ -72,51 +71,11 @@ class Pixels:
         return torch.from_numpy(made).permute(0, 3, 1, 2).contiguous()
 
 
-class _Unreadable(Exception):
-    """Why a picture cannot be read, as the end of a sentence that begins with its name."""
-
-
 def _picture(source: Any, size: int, channels: int) -> Image.Image:
     mode = "L" if channels == 1 else "RGB"
-    if not isinstance(source, str | Path):
-        return _resized(_flat(_from_array(np.asarray(source)), mode), size)
-    try:
-        with Image.open(source, formats=_formats()) as image:
-            _check_size(image.width, image.height)
-            # A JPEG can be unpacked at half, a quarter or an eighth of its size: fast, and exact enough at twice ours.
-            image.draft(mode, (2 * size, 2 * size))
-            return _resized(_flat(ImageOps.exif_transpose(image), mode), size)
-    except _Unreadable:
-        raise
-    except Image.DecompressionBombError as error:
-        raise _Unreadable(f"has too many pixels; at most {MOST_PIXELS:,} are read") from error
-    except OSError as error:
-        raise _Unreadable(f"cannot be read as a picture: {error.strerror or error}") from error
-    except Exception as error:  # a damaged file makes Pillow's readers fail in ways that it does not list
-        raise _Unreadable(f"cannot be read as a picture: {type(error).__name__}: {error}") from error
-
-
-@functools.cache
-def _formats() -> tuple[str, ...]:
-    Image.init()
-    return tuple(sorted(set(Image.OPEN) - NOT_READ))
-
-
-def _check_size(width: int, height: int) -> None:
-    if width * height > MOST_PIXELS:
-        raise _Unreadable(f"has {width:,} x {height:,} pixels; at most {MOST_PIXELS:,} are read")
-
-
-def _flat(image: Image.Image, mode: str) -> Image.Image:
-    """Eight bits, nothing transparent, and the wanted colours."""
-    if image.mode.startswith("I"):  # sixteen bits, which Pillow keeps in sixteen or thirty-two
-        image = Image.fromarray(_bytes(np.asarray(image), 65535))
-    elif image.mode == "F":
-        image = Image.fromarray(_bytes(np.asarray(image), 1))
-    if image.has_transparency_data:
-        solid = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", solid.size, "white"), solid)
-    return image if image.mode == mode else image.convert(mode)
+    if isinstance(source, str | Path):  # a JPEG is exact enough at twice our size
+        return _resized(picture(source, mode, 2 * size), size)
+    return _resized(flat(_from_array(np.asarray(source)), mode), size)
 
 
 def _resized(image: Image.Image, size: int) -> Image.Image:
@@ -129,20 +88,10 @@ def _resized(image: Image.Image, size: int) -> Image.Image:
 def _from_array(values: np.ndarray) -> Image.Image:
     white = LEVELS.get(values.dtype.str, 1 if values.dtype.kind in "bf" else 0)
     if not white or values.ndim != 3 or len(values) not in (1, 3, 4) or values.size == 0:
-        raise _Unreadable(
+        raise Unreadable(
             f"is {values.shape} of {values.dtype}; a picture is (channels, height, width), with 1, 3 or 4 channels of"
             " uint8, uint16, bool or a floating type"
         )
-    _check_size(values.shape[2], values.shape[1])
-    pixels = np.ascontiguousarray(_bytes(values, white).transpose(1, 2, 0))
+    check_size(values.shape[2], values.shape[1])
+    pixels = np.ascontiguousarray(in_bytes(values, white).transpose(1, 2, 0))
     return Image.fromarray(pixels[..., 0] if len(values) == 1 else pixels)
-
-
-def _bytes(values: np.ndarray, white: int) -> np.ndarray:
-    """Numbers from 0 to `white` as 0..255."""
-    if values.dtype == np.uint8:
-        return values
-    low, high = float(values.min()), float(values.max())
-    if not (low >= 0 and high <= white):  # NaN too
-        raise _Unreadable(f"holds numbers from {low:g} to {high:g}; its type, {values.dtype}, is read as 0..{white:,}")
-    return np.rint(values * (255 / white)).astype(np.uint8)

@@ -18,6 +18,7 @@ from .plan import Plan
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 SLACK = 1.3  # on what tasks hold: gaps between freed pieces, and what convolutions use while they run
+TRACER = 75e6  # bytes that torch's tracer takes as soon as it is loaded, and never gives back
 LOOP = Plan("loop", 1, "it keeps within the memory")
 
 Fits = Callable[[Plan], bool]
@@ -53,11 +54,14 @@ def within(learner: nn.Module, tasks: Task, memory: int) -> Fits:
     """
     if tasks.support.y.device.type != "cpu":
         raise UserError("A limit on memory is kept on a CPU only; leave it out, or take fewer tasks a step.")
+    give_back_freed_memory()
     before = memory_now()
     if math.isnan(before):
         raise UserError("A limit on memory needs a system that says how much a process holds (Linux); leave it out.")
-    traced, each = (math.inf, 0.0) if learner.joint else _peak(learner, tasks, Plan("flat", 1, ""))
     untraced, _ = _peak(learner, tasks, LOOP)
+    traced, each = math.inf, 0.0
+    if not learner.joint and not untraced <= memory < untraced + TRACER:  # else it alone would be too much
+        traced, each = _peak(learner, tasks, Plan("flat", 1, ""))
     if min(traced, untraced) > memory:
         unrolled = [
             m for m in learner.modules() if getattr(m, "gradient", "") == "exact" and getattr(m, "steps", 1) > 1

@@ -97,5 +97,4 @@ CHARTS: dict[str, tuple[str, Callable[[Figures], str]]] = {
     "variety": ("Are there past tasks enough?", _variety),
     "wrong labels": ("What do wrong labels cost?", _wrong_labels),
     "similar tasks": ("Which past tasks are alike?", _map),
-    "influence": ("What do its answers rest on?", _nothing),
 }

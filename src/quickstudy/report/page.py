@@ -13,7 +13,14 @@ from .judged import Plain
 from .understood import table
 
 
-def page(findings: Plain, *, data: str, figures: Sequence[str], commands: Sequence[tuple[str, str]]) -> str:
+def page(
+    findings: Plain,
+    *,
+    data: str,
+    figures: Sequence[str],
+    commands: Sequence[tuple[str, str]],
+    reasons: Sequence[str] = (),
+) -> str:
     """One self-contained HTML page.
 
     Args:
@@ -21,6 +28,7 @@ def page(findings: Plain, *, data: str, figures: Sequence[str], commands: Sequen
         data: HTML that says what the study was made of (`understood`).
         figures: HTML of some test tasks with the answers they were given (`shown.figure`).
         commands: (what it does, command) to go on with.
+        reasons: HTML of some of these answers and what each rests on (`shown.reasons`).
     """
     protocol = findings["test"][findings["chosen"]]["protocol"]
     why = diagnoses(findings.get("diagnoses") or [])
@@ -30,6 +38,7 @@ def page(findings: Plain, *, data: str, figures: Sequence[str], commands: Sequen
         verdict=judged.verdict(findings),
         data=data,
         figures=_figures(findings, figures),
+        reasons=_reasons(findings, reasons),
         judged=judged.tests(findings),
         protocol=escape(judged.protocol(findings)),
         shots=judged.shots(findings),
@@ -54,6 +63,22 @@ def _figures(findings: Plain, figures: Sequence[str]) -> str:
     )
     about = f"First what '{findings['chosen']}' was taught, then what it was asked, with {kind}"
     return f'<p class="soft">{escape(about)}</p>{"".join(figures)}'
+
+
+def _reasons(findings: Plain, reasons: Sequence[str]) -> str:
+    if not reasons:
+        return ""
+    about = (
+        "A few of the answers above, right and wrong. What is warm in a question speaks for the answer, what is cold"
+        " against it."
+        if judged.metric_of(findings) == "accuracy"
+        else "A few answers, close and far off. What is warm in a question moves the answer most."
+    )
+    about += (
+        " Beside it are the examples nearest to the question, and those that the answer depends on most, with what the"
+        " answer is when all is learned again without that example."
+    )
+    return f'<section><h2>What its answers rest on</h2><p class="soft">{about}</p>{"".join(reasons)}</section>'
 
 
 def _audit(verdict: Plain) -> str:

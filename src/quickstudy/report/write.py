@@ -12,8 +12,10 @@ from ..learner import Learner
 from ..storage import write_atomically
 from ..tasks.own.rows import Rows
 from .page import page
-from .shown.examples import task_figures
+from .shown.examples import pictured, task_figures
+from .shown.inputs import inputs_of
 from .shown.next_task import options_of, write_next_task
+from .shown.reasons import Explain, reasons_figures
 from .understood import account, facts_of
 
 
@@ -49,7 +51,9 @@ class Own(Protocol):
         """All that was understood."""
 
 
-def write_report(folder: Path, findings: Findings, source: Any, own: Own | None = None) -> dict[str, str]:
+def write_report(
+    folder: Path, findings: Findings, source: Any, own: Own | None = None, *, explain: Explain | None = None
+) -> dict[str, str]:
     """Write report.html, results.json and next-task/ into the folder of a study.
 
     Args:
@@ -57,6 +61,7 @@ def write_report(folder: Path, findings: Findings, source: Any, own: Own | None 
         findings: what it found.
         source: the tasks: Episodes, ClassGroups or Groups.
         own: the user's data that they were made of, if they were.
+        explain: finds out what an answer of the learner that was chosen rests on; None: that is not shown.
 
     Returns:
         what -> path, and 'commands': lines to go on with.
@@ -64,11 +69,14 @@ def write_report(folder: Path, findings: Findings, source: Any, own: Own | None 
     rows = None if own is None else own.rows
     plain = findings.as_table()
     commands = _commands(folder, source, own)
+    shown = pictured(findings.chosen.learner, source, rows)
+    inputs = inputs_of(rows, tuple(shown[0].task.support.x.shape[1:]))
     html = page(
         plain,
         data=facts_of(source) if own is None else account(own.account()),
-        figures=task_figures(findings.chosen.learner, source, rows),
+        figures=[] if inputs is None else task_figures(shown, inputs),
         commands=commands,
+        reasons=[] if inputs is None or explain is None else reasons_figures(shown, inputs, explain),
     )
     write_atomically(folder / "report.html", html.encode())
     write_atomically(folder / "results.json", json.dumps(plain, indent=1, default=str).encode())

@@ -68,10 +68,10 @@ def sentence(chosen: Row, baseline: Row, tests: dict[str, Result], comparison: C
     """The outcome in one sentence that a layman understands; it says so when a baseline wins."""
     mine, other = tests[chosen.entry.name], tests[baseline.entry.name]
     accuracy = mine.metric == "accuracy"
-    number, half = rounded(abs(comparison.difference), comparison.ci95)
+    number, half = rounded(abs(comparison.difference), _at_most(comparison.ci95) if accuracy else comparison.ci95)
     gap = f"{number} ± {half} points" if accuracy else f"{number} ± {half} of that error"
     if not comparison.significant:
-        verdict = f"that is no clear difference ({gap}): take the baseline, which is simpler"
+        verdict = f"that is no clear difference ({gap} on {mine.tasks} tasks): take the baseline, which is simpler"
     elif comparison.difference > 0:
         verdict = f"meta-learning is better by {gap} on the same {mine.tasks} tasks"
     else:
@@ -97,5 +97,10 @@ def _seen(result: Result) -> str:
 
 def _level(result: Result) -> str:
     if result.metric == "accuracy":
-        return f"{result.value:.1f}% ± {result.ci95:.1f} of cases"
+        return f"{result.value:.1f}% ± {_at_most(result.ci95):.1f} of cases"
     return "a mean squared error of " + " ± ".join(rounded(result.value, result.ci95))
+
+
+def _at_most(half: float) -> float:
+    """Half an interval of percent: of two or three tasks Student's would reach beyond all that there is."""
+    return min(half, 100.0)

@@ -13,12 +13,12 @@ from torch import Tensor
 from ..encoders.choice import encode, encoder_for
 from ..encoders.protocol import Encoder
 from ..errors import NotEnoughExamples
+from ..tasks.checked.splits import Split, split_rows
 from ..tasks.class_groups import ClassGroups
 from ..tasks.datasets.download import Progress
 from ..tasks.episodes import Episodes
 from ..tasks.groups import Groups
 from ..tasks.own.rows import Rows
-from ..tasks.own.splits import Split, split_rows
 from ..tasks.pool import SPLITS, Pool
 from .entries import Tasks
 
@@ -110,7 +110,8 @@ def _existing(
     if rows.kind == "regression":
         y = torch.from_numpy(rows.labels.astype(np.float32)).unsqueeze(1)
         asked = queries or _queries(np.bincount(home) - shots, ASKED)
-        return Groups(rows.name, x, y, group, sides, shots=shots, queries=asked, seed=seed), ()
+        tasks = Groups(rows.name, x, y, group, sides, shots=shots, queries=asked, seed=seed)
+        return tasks, _too_small(tasks)
     classes, of = rows.classes
     pairs, sizes = np.unique(home * len(classes) + of, return_counts=True)
     # A class means the same in every task where its name stands in half of the tasks, on average.
@@ -128,7 +129,15 @@ def _existing(
         seed=seed,
     )
     means = "mean the same in every task" if shared else "are those of their task alone: few names recur"
-    return source, (f"classes {means}",)
+    return source, (f"classes {means}", *_too_small(source))
+
+
+def _too_small(source: ClassGroups | Groups) -> tuple[str, ...]:
+    """What to say of tasks that have too few rows to be met."""
+    out = sum(source.of(side).left_out for side in SPLITS)
+    each = f"{source.shots} + {source.queries} rows" + " of a class" * isinstance(source, ClassGroups)
+    few = f"{out:,} of the tasks, with fewer than {each},"
+    return (f"{few} {'is' if out == 1 else 'are'} left out",) if out else ()
 
 
 def _drawn(
@@ -158,5 +167,5 @@ def _drawn(
 
 
 def _queries(room: np.ndarray, counts: tuple[int, ...] = QUERIES) -> int:
-    """The largest number of queries that most classes have room for, beside their support examples."""
-    return next((q for q in counts if (room >= q).mean() >= ROOM), counts[-1])
+    """The largest number of queries that most have room for beside their support examples, of those that have any."""
+    return next((q for q in counts if (room >= q).sum() >= ROOM * (room >= 1).sum()), counts[-1])

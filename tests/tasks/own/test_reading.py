@@ -12,8 +12,10 @@ pytest.importorskip("pyarrow")
 import pyarrow as pa
 from pyarrow import parquet
 
-from quickstudy.errors import BadFile, MissingData, UserError
+from quickstudy.cli.main import call
+from quickstudy.errors import BadExamples, BadFile, MissingData, UnknownName, UserError
 from quickstudy.tasks.own.reading import read_rows
+from quickstudy.tasks.own.reading_asked import read_asked
 from quickstudy.tasks.own.rows import Rows
 
 COLUMNS = {
@@ -126,3 +128,52 @@ def test_a_spreadsheet_as_a_new_user_saves_it(tmp_path: Path) -> None:
     path.write_bytes("\r\n".join([*lines[:9], "L1;1;2", *lines[9:]]).encode())
     with pytest.raises(BadFile, match=r"line 10 has 3 fields where the header has 6 .*'L1;1;2'"):
         read_rows(path, task="Linie", label="Urteil")
+
+
+def stores(path: Path) -> Path:
+    """Two branches in two years, four rows each."""
+    rows = [f"{b},{y},{i},{'yes' if i % 2 else 'no'}" for b in "ab" for y in (2024, 2025) for i in (3, 1, 4, 2)]
+    path.write_text("\n".join(["branch,year,x,sold", *rows]))
+    return path
+
+
+def test_a_task_may_be_named_by_several_columns(tmp_path: Path) -> None:
+    path = stores(tmp_path / "stores.csv")
+    rows = read_rows(path, task=("branch", "year"), label="sold")
+    assert rows.task_numbers[0] == ("a / 2024", "a / 2025", "b / 2024", "b / 2025")
+    assert np.bincount(rows.task_numbers[1]).tolist() == [4] * 4 and rows.inputs.names == ("x",)
+    assert read_rows(path, task=["branch"], label="sold").task_numbers[0] == ("a", "b")
+    series = read_rows(path, task=("branch", "year"), label="sold", id="x", time="year", values=["x"])
+    assert series.task_numbers[0] == rows.task_numbers[0] and len(series) == 16
+    with pytest.raises(UserError, match="'branch' is named twice"):
+        read_rows(path, task=("branch", "branch"), label="sold")
+    with pytest.raises(UnknownName, match="Did you mean 'year'"):
+        read_rows(path, task=("branch", "yaer"), label="sold")
+
+
+def test_two_tasks_never_have_one_name(tmp_path: Path) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text("a,b,x,y\nu / v,w,1,0\nu / v,w,2,1\nu,v / w,3,0\nu,v / w,5,1\n")
+    with pytest.raises(BadExamples, match="Two tasks would be called 'u / v / w'"):
+        read_rows(path, task=("a", "b"), label="y")
+
+
+def test_one_task_is_learned_at_a_time_whatever_names_it(tmp_path: Path) -> None:
+    path = stores(tmp_path / "stores.csv")
+    columns = {"label": "sold", "task": ["branch", "year"]}
+    with pytest.raises(UserError, match=r"rows of 4 tasks \('branch / year': a / 2024, a / 2025, b / 2024, b / 2025\)"):
+        read_asked(path, "features", "classification", columns, support=True, features=(["x"], []))
+    one = tmp_path / "one.csv"
+    one.write_text("\n".join(path.read_text().splitlines()[:5]))
+    asked = read_asked(one, "features", "classification", columns, support=True, features=(["x"], []))
+    assert len(asked) == 4 and asked.inputs.names == ("x",)
+
+
+def test_the_command_line_takes_several_columns_for_a_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = stores(tmp_path / "stores.csv")
+    assert call(["study", str(path), "--task", "branch", "--task", "year", "--label", "sold", "--check"]) == 0
+    said = capsys.readouterr().out
+    assert "tasks     4, of 4 to 4 rows (median 4): a / 2024, a / 2025" in said and "features  1 numeric" in said
+    assert "1 test task is too few for a claim" in said
+    assert call(["study", str(path), "--task", "branch", "--label", "sold", "--check"]) == 2
+    assert "2 tasks cannot fill 3 sides" in capsys.readouterr().err

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from quickstudy.errors import BadExamples, NotEnoughExamples, UnknownName
+from quickstudy.tasks.cells.names import numbered
+from quickstudy.tasks.checked.leaks import fingerprints, repeats
 from quickstudy.tasks.own.arrays import rows_from_arrays
-from quickstudy.tasks.own.leaks import fingerprints, repeats
-from quickstudy.tasks.own.rows import Columns, Dropped, Rows, numbered
+from quickstudy.tasks.own.rows import Columns, Dropped, Rows
 
 
 def texts(words: list[str], labels: list[str], tasks: list[str] | None = None) -> Rows:
@@ -125,7 +126,7 @@ def table(x: np.ndarray, y: np.ndarray, tasks: np.ndarray, codes: np.ndarray | N
     names = () if codes is None else ("word",)
     values = tuple(tuple(f"v{i:03}" for i in range(c.max() + 1)) for c in words.T)
     columns = Columns(x, tuple(f"n{i}" for i in range(x.shape[1])), words, names, values)
-    from quickstudy.tasks.own.findings import settled
+    from quickstudy.tasks.checked.findings import settled
 
     labels = y if y.dtype == np.float64 else np.char.add("c", y.astype(str))
     kind = "regression" if y.dtype == np.float64 else "classification"

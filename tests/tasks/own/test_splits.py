@@ -12,8 +12,8 @@ from scipy import stats
 
 from quickstudy.errors import OverlappingSplits, UserError
 from quickstudy.functional.student import t_quantile
+from quickstudy.tasks.checked.splits import expected_interval, split_rows
 from quickstudy.tasks.own.rows import Rows
-from quickstudy.tasks.own.splits import expected_interval, split_rows
 from quickstudy.tasks.pool import SPLITS
 
 
@@ -84,7 +84,7 @@ def test_too_few_to_split_and_too_few_for_a_claim() -> None:
     enough = split_rows(of_tasks(list(range(30))))
     assert not any("too few" in note for note in enough.notes) and enough.interval > 0
     grouped = split_rows(of_tasks(list(range(40)), [i // 8 for i in range(40)]))
-    assert "1 independent groups in the test are too few" in str(grouped) and math.isnan(grouped.interval)
+    assert "1 independent group in the test is too few" in str(grouped) and math.isnan(grouped.interval)
 
 
 def test_the_interval_is_students() -> None:

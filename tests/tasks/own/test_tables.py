@@ -262,7 +262,10 @@ def test_what_a_table_takes_is_not_told_by_its_size(tmp_path: Path, monkeypatch:
     short.write_text("label,x\n" + "1,0\n0,1\n" * (n // 2))
     assert long.stat().st_size < 1e5 and short.stat().st_size < 1e5
     monkeypatch.setattr("quickstudy.tasks.cells.table.memory_available", lambda: 0.7e6)
-    with pytest.raises(UserError, match="takes about"):
+    sizes = (
+        r"reading 2 of its 2 columns takes about 2\d\.\d MB of memory, of which 0\.7 MB are free\. Give a part of its"
+    )
+    with pytest.raises(UserError, match=sizes + " rows, or fewer columns"):
         read_table(long, label="label", text="text")
     with pytest.raises(UserError, match="takes about"):
         read_table(short, label="label")
@@ -278,7 +281,7 @@ def test_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         UnknownName, match=r"no column of a.parquet called 'lable'. Did you mean 'label'\? Known: label"
     ):
         read_table(path, label="lable", task="task")
-    with pytest.raises(UserError, match="'label' is named for two things"):
+    with pytest.raises(UserError, match="'label' is named twice"):
         read_table(path, label="label", task="label")
     with pytest.raises(UserError, match="text and smiles"):
         read_table(path, label="label", text="x", smiles="task")

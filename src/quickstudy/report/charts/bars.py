@@ -19,7 +19,9 @@ def said(value: float | None, half: float | None, metric: str = "accuracy") -> s
     """
     if value is None or math.isnan(value):
         return "unknown"
-    number, width = rounded(value, math.nan if half is None else half)
+    # Of two or three tasks Student's interval would reach beyond all that there is.
+    widest = 100.0 if metric == "accuracy" else math.inf
+    number, width = rounded(value, math.nan if half is None else min(half, widest))
     return f"{number}{'%' if metric == 'accuracy' else ''} ± {width}"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -17,14 +19,31 @@ from ...tasks.class_groups import ClassGroups
 from ...tasks.episodes import Episodes
 from ...tasks.own.rows import Rows
 from .figure import class_figure, value_figure
-from .inputs import inputs_of
+from .inputs import Inputs
 
 AMONG = 20  # test tasks that are met
 NEXT = 10_000  # number of the episode that is written as the next task, which no result is of
 
 
-def task_figures(learner: Learner, source: Any, rows: Rows | None = None) -> list[str]:
-    """HTML of three test tasks: the first, and of the first twenty the one with the most mistakes, which says more.
+@dataclasses.dataclass(frozen=True)
+class Pictured:
+    """A test task that a page shows.
+
+    Args:
+        title: which it is.
+        task: without padding.
+        answer: to its queries.
+        names: of its classes; none for a regression.
+    """
+
+    title: str
+    task: Task
+    answer: Output
+    names: tuple[str, ...] = ()
+
+
+def pictured(learner: Learner, source: Any, rows: Rows | None = None) -> list[Pictured]:
+    """Three test tasks: the first, and of the first twenty the one with the most mistakes, which says more.
 
     Args:
         learner: who answers.
@@ -32,9 +51,6 @@ def task_figures(learner: Learner, source: Any, rows: Rows | None = None) -> lis
         rows: a user's data, whose numbers the tasks name.
     """
     tasks = _met(source)
-    inputs = inputs_of(rows, tuple(tasks[0].support.x.shape[1:]))
-    if inputs is None:
-        return []
     answers = [_answered(learner, task) for task in tasks]
     titles = dict(zip(range(len(tasks)), ("The first test task", "The second", "The third"), strict=False))
     if len(tasks) > 3:
@@ -45,17 +61,28 @@ def task_figures(learner: Learner, source: Any, rows: Rows | None = None) -> lis
             titles = {0: titles[0], 1: titles[1], hardest: words.capitalize()}
         elif wrong[hardest]:
             titles[hardest] += f", {words}"
+    return [
+        Pictured(
+            title + _group(tasks[i], rows),
+            tasks[i],
+            answers[i],
+            () if tasks[i].ways is None else tuple(class_names(source, tasks[i])),
+        )
+        for i, title in titles.items()
+    ]
+
+
+def task_figures(shown: Sequence[Pictured], inputs: Inputs) -> list[str]:
+    """HTML of each of these tasks."""
     made = []
-    for i, title in titles.items():
-        task, answer = tasks[i], answers[i]
-        called = title + _group(task, rows)
-        if task.ways is None:
-            figure = value_figure(task, answer, inputs)
-            title = f"{called}: mean squared error {_wrong(task, answer):.3g}"
+    for one in shown:
+        if one.task.ways is None:
+            figure = value_figure(one.task, one.answer, inputs)
+            title = f"{one.title}: mean squared error {_wrong(one.task, one.answer):.3g}"
         else:
-            chosen = central(answer).argmax(-1)
-            figure = class_figure(task, chosen, class_names(source, task), inputs)
-            title = f"{called}: {int((chosen == task.query.y).sum())} of {len(chosen)} right"
+            chosen = central(one.answer).argmax(-1)
+            figure = class_figure(one.task, chosen, one.names, inputs)
+            title = f"{one.title}: {int((chosen == one.task.query.y).sum())} of {len(chosen)} right"
         made.append(f"<h3>{escape(title)}</h3>{figure}")
     return made
 

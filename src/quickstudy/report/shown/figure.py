@@ -15,7 +15,8 @@ from ...evaluation.result import rounded
 from ...outputs import Gaussian, Output, central
 from ...task import Examples, Task
 from ..charts.scatter import Dot, against
-from .inputs import Inputs, number, shortened
+from .inputs import Inputs
+from .texts import number, shortened
 
 MOST = {"tiles": 15, "lines": 6, "cells": 8}  # queries that are shown, by layout
 TAUGHT = {"tiles": 5, "lines": 3, "cells": 3}  # examples of a class
@@ -51,7 +52,7 @@ def class_figure(task: Task, answers: Tensor, names: Sequence[str], inputs: Inpu
         items = [Item(_html(inputs, task, "support", i, f"example of {name}"), short[label]) for i in shown]
         groups.append((short[label], shortened(name, 60) + more, items))
     asked = []
-    for i in _some(answers == task.query.y, MOST[inputs.layout]):
+    for i in pictured_queries(answers == task.query.y, inputs):
         right, answer = int(task.query.y[i]), int(answers[i])
         good = right == answer
         word = f"{short[answer]} ✓" if good else f"{short[answer]} ✗ ({short[right]})"
@@ -106,13 +107,17 @@ def value_figure(task: Task, output: Output, inputs: Inputs) -> str:
 
 def _html(inputs: Inputs, task: Task, side: str, i: int, alt: str) -> str:
     examples: Examples = getattr(task, side)
-    row = -1 if task.origin is None else int(getattr(task.origin, side)[i])
-    return inputs.html(row, examples.x[i], alt)
+    return inputs.html(row_of(task, side, i), examples.x[i], alt)
 
 
-def _some(right: Tensor, most: int) -> list[int]:
+def row_of(task: Task, side: str, i: int) -> int:
+    """The row of the user's data that an example of a side ('support' or 'query') is; -1 where there are none."""
+    return -1 if task.origin is None else int(getattr(task.origin, side)[i])
+
+
+def pictured_queries(right: Tensor, inputs: Inputs) -> list[int]:
     """Wrong answers, up to two thirds where there are right ones to fill the rest, in the order they come."""
-    bad, good = (~right).nonzero().flatten(), right.nonzero().flatten()
+    most, bad, good = MOST[inputs.layout], (~right).nonzero().flatten(), right.nonzero().flatten()
     few = bad[: max(most - len(good), 2 * most // 3)]
     return sorted(torch.cat([few, good[: most - len(few)]]).tolist())
 

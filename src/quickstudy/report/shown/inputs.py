@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+import abc
+from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ...tasks.own.rows import Columns, Rows
-from .pictures import of_file, of_series, of_tensor
+from .pictures import of_file, of_series, of_tensor, under_heat
+from .texts import Part, marked, number, shortened
 
 LETTERS = 180  # of a text
 COLUMNS = 6  # of a table
 
+Parts = Tensor | Sequence[Part] | None  # what is lost without each: (height, width) places, words or columns; unknown
 
-class Inputs(Protocol):
+
+class Inputs(abc.ABC):
     """How inputs of one modality are shown.
 
     Attributes:
@@ -27,12 +30,21 @@ class Inputs(Protocol):
         more: columns that there is no room for.
     """
 
-    layout: str
-    columns: tuple[str, ...]
-    more: int
+    layout = "tiles"
+    columns: tuple[str, ...] = ()
+    more = 0
 
+    @abc.abstractmethod
     def html(self, row: int, x: Tensor, alt: str) -> str:
         """One input: of a row of the user's data, or of its tensor where there are none; cells as `<td>`."""
+
+    def large(self, row: int, x: Tensor, alt: str, parts: Parts) -> str:
+        """The same alone, and what is lost of an answer without each of its parts."""
+        return self.html(row, x, alt)
+
+    def cells(self, row: int, x: Tensor) -> dict[str, str]:
+        """All columns of an input that has any."""
+        return {}
 
 
 def inputs_of(rows: Rows | None, feature: tuple[int, ...]) -> Inputs | None:
@@ -51,99 +63,93 @@ def inputs_of(rows: Rows | None, feature: tuple[int, ...]) -> Inputs | None:
     return made.get(rows.modality, _Molecules)(rows.inputs)
 
 
-def shortened(text: str, letters: int) -> str:
-    """The beginning of a text, white space made plain.
+class _Images(Inputs):
+    def __init__(self, images: Any):
+        self.images = images
 
-    >>> shortened("a  long\\n story", 8)
-    'a long…'
-    """
-    plain = " ".join(text.split())
-    return plain if len(plain) <= letters else plain[: letters - 1].rstrip() + "…"
-
-
-def number(value: float) -> str:
-    """A number to four digits; empty where it is missing."""
-    return "" if math.isnan(value) else f"{value:.4g}"
-
-
-class _Shown:
-    """What was read of the user's files."""
-
-    layout = "tiles"
-    columns: tuple[str, ...] = ()
-    more = 0
-
-    def __init__(self, inputs: Any):
-        self.inputs = inputs
-
-
-class _Images(_Shown):
     def html(self, row: int, x: Tensor, alt: str) -> str:
-        image = self.inputs[row]
-        return of_tensor(torch.from_numpy(image), alt) if isinstance(image, np.ndarray) else of_file(image, alt)
+        return self._picture(row, alt)
+
+    def large(self, row: int, x: Tensor, alt: str, parts: Parts) -> str:
+        return under_heat(self._picture(row, alt, large=True), parts if isinstance(parts, Tensor) else None)
+
+    def _picture(self, row: int, alt: str, *, large: bool = False) -> str:
+        image = self.images[row]
+        if isinstance(image, np.ndarray):
+            return of_tensor(torch.from_numpy(image), alt, large=large)
+        return of_file(image, alt, large=large)
 
 
-class _Series(_Shown):
+class _Series(Inputs):
+    def __init__(self, series: Any):
+        self.series = series
+
     def html(self, row: int, x: Tensor, alt: str) -> str:
-        series = np.asarray(self.inputs[row])
+        series = np.asarray(self.series[row])
         return of_series(series[:, None] if series.ndim == 1 else series, alt)
 
 
-class _Texts(_Shown):
+class _Texts(Inputs):
     layout = "lines"
 
+    def __init__(self, texts: Sequence[str]):
+        self.texts = texts
+
     def html(self, row: int, x: Tensor, alt: str) -> str:
-        return f"<q>{escape(shortened(self.inputs[row], LETTERS))}</q>"
+        return f"<q>{escape(shortened(self.texts[row], LETTERS))}</q>"
+
+    def large(self, row: int, x: Tensor, alt: str, parts: Parts) -> str:
+        return self.html(row, x, alt) if parts is None or isinstance(parts, Tensor) else f"<q>{marked(parts)}</q>"
 
 
-class _Molecules(_Shown):
+class _Molecules(Inputs):
     layout = "lines"
 
+    def __init__(self, molecules: Sequence[str]):
+        self.molecules = molecules
+
     def html(self, row: int, x: Tensor, alt: str) -> str:
-        return f"<code>{escape(shortened(self.inputs[row], LETTERS))}</code>"
+        return f"<code>{escape(shortened(self.molecules[row], LETTERS))}</code>"
 
 
-class _Table:
+class _Cells(Inputs):
+    """Inputs whose parts have names."""
+
     layout = "cells"
 
-    def __init__(self, columns: Columns):
-        self.all, self.columns = columns, columns.names[:COLUMNS]
-        self.more = max(0, len(columns.names) - COLUMNS)
+    def __init__(self, names: Sequence[str]):
+        self.columns, self.more = tuple(names[:COLUMNS]), max(0, len(names) - COLUMNS)
 
     def html(self, row: int, x: Tensor, alt: str) -> str:
-        return cells(cells_of(self.all, row)[:COLUMNS])
+        return cells([text for _, text in zip(self.columns, self.cells(row, x).values(), strict=False)])
 
 
-def cells_of(columns: Columns, row: int) -> list[str]:
-    """All cells of a row as text, in the order of `columns.names`."""
-    named = zip(columns.categories, columns.categorical[row].tolist(), strict=True)
-    return [number(v) for v in columns.numeric[row].tolist()] + [names[c] if c >= 0 else "" for names, c in named]
+class _Table(_Cells):
+    def __init__(self, table: Columns):
+        super().__init__(table.names)
+        self.table = table
+
+    def cells(self, row: int, x: Tensor) -> dict[str, str]:
+        coded = zip(self.table.categories, self.table.categorical[row].tolist(), strict=True)
+        texts = [*map(number, self.table.numeric[row].tolist()), *(names[c] if c >= 0 else "" for names, c in coded)]
+        return dict(zip(self.table.names, texts, strict=True))
 
 
-def cells(texts: list[str]) -> str:
+class _Numbers(_Cells):
+    def __init__(self, width: int):
+        super().__init__([f"x{i}" for i in range(width)])
+
+    def cells(self, row: int, x: Tensor) -> dict[str, str]:
+        return {f"x{i}": number(value) for i, value in enumerate(x.tolist())}
+
+
+def cells(texts: Sequence[str]) -> str:
     """Cells of a table."""
     return "".join(f"<td>{escape(shortened(text, 24))}</td>" for text in texts)
 
 
-class _Numbers:
-    """Vectors without names."""
-
-    layout = "cells"
-
-    def __init__(self, width: int):
-        self.columns = tuple(f"x{i}" for i in range(min(width, COLUMNS)))
-        self.more = max(0, width - COLUMNS)
-
-    def html(self, row: int, x: Tensor, alt: str) -> str:
-        return cells([number(v) for v in x[:COLUMNS].tolist()])
-
-
-class _Tensors:
+class _Tensors(Inputs):
     """Images, or series (channels, time), that are nobody's files."""
-
-    layout = "tiles"
-    columns: tuple[str, ...] = ()
-    more = 0
 
     def __init__(self, feature: tuple[int, ...]):
         self.series = len(feature) == 2
@@ -151,3 +157,9 @@ class _Tensors:
     def html(self, row: int, x: Tensor, alt: str) -> str:
         # Named images of one channel are characters, whose ink is 1.
         return of_series(x.T.cpu().numpy(), alt) if self.series else of_tensor(x, alt, ink=len(x) == 1)
+
+    def large(self, row: int, x: Tensor, alt: str, parts: Parts) -> str:
+        if self.series:
+            return self.html(row, x, alt)
+        picture = of_tensor(x, alt, ink=len(x) == 1, large=True)
+        return under_heat(picture, parts if isinstance(parts, Tensor) else None)

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ...storage import write_atomically
 from ...task import Task
-from ...tasks.images import SUFFIXES
+from ...tasks.cells.names import columns_in
+from ...tasks.images import SUFFIXES, picture
 from ...tasks.own.rows import Columns, Rows
 from .examples import class_names, next_task
 
@@ -119,9 +120,8 @@ def _cell(value: np.floating[Any]) -> str:
 
 def _channels(columns: Mapping[str, Any], count: int) -> list[str]:
     """The names of the channels; where the user named none, all columns that hold numbers are, in their order."""
-    values = columns.get("values") or ()
-    named = [name.strip() for name in values.split(",")] if isinstance(values, str) else list(values)
-    return named if len(named) == count else [f"value {i + 1}" for i in range(count)]
+    named = columns_in(columns.get("values"), commas=True)
+    return [*named] if len(named) == count else [f"value {i + 1}" for i in range(count)]
 
 
 def _write_images(folder: Path, task: Task, names: Sequence[str], rows: Rows | None) -> tuple[Path, Path]:
@@ -160,8 +160,7 @@ def _write_image(path: Path, x: torch.Tensor, rows: Rows | None, row: int) -> No
         return
     to = path.with_name(path.name + ".png")
     if isinstance(image, Path):
-        with Image.open(image) as opened:
-            ImageOps.exif_transpose(opened).convert("RGB").save(to)
+        picture(image, "RGB").save(to)
         return
     numbers = x if image is None else torch.from_numpy(np.asarray(image))
     bytes_ = (numbers.clamp(0, 1) * 255).round().byte() if numbers.is_floating_point() else numbers

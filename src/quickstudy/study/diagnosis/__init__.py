@@ -1,6 +1,6 @@
 """Why a learner is as good as it is, and what its answers rest on: in plain words, with a figure each."""
 
-from .answers import influence, occlusion, words
+from .answers import columns, influence, occlusion, words
 from .diagnosis import Diagnosis, against_pooling, overfitting
 from .growth import variety
 from .mislabelled import wrong_labels
@@ -13,6 +13,7 @@ __all__ = [
     "Similar",
     "TaskMap",
     "against_pooling",
+    "columns",
     "influence",
     "nearest_support",
     "occlusion",

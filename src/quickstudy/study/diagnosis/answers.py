@@ -1,12 +1,14 @@
-"""What an answer rests on: which support examples, which part of an image, which words."""
+"""What an answer rests on: which support examples, which part of an image, which words, which columns."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,9 +20,13 @@ from ...learner import Learner
 from ...outputs import central
 from ...rng import Rng
 from ...task import Examples, Task, on_device
+from ...tasks.own.rows import Columns
 
 NUMBERS_AT_ONCE = 2**24  # input numbers of the tasks, or occluded images, that are in memory together
 TEXTS_AT_ONCE = 256
+
+# Inputs -> (n, ways) probabilities, or (n, d) values of a regression; no answer depends on the other inputs.
+Answer = Callable[[Any], Tensor]
 
 
 def influence(
@@ -93,39 +99,30 @@ def _repeated(query: Examples, count: int) -> Examples:
     return Examples(x, y, ways=query.ways)
 
 
-@torch.no_grad()
 def occlusion(
-    learner: Learner,
-    state: Any,
-    image: Tensor,
-    *,
-    patch: int | None = None,
-    stride: int | None = None,
-    ways: int | None = None,
-    kind: str = "classification",
+    answer: Answer, image: Tensor, *, patch: int | None = None, stride: int | None = None, kind: str = "classification"
 ) -> Tensor:
-    """How much the probability of the answered class falls when a part of an image is greyed, (height, width).
+    """How much of an answer is lost when a part of an image is greyed, (height, width).
 
-    A pixel has the mean fall over all patches that cover it (Zeiler and Fergus 2014, arXiv:1311.2901); grey is the
-    mean of each channel. For a regression it is how far the prediction moves. Images are asked one by one where the
-    learner is transductive, so no answer depends on how others are occluded.
+    A pixel has the mean loss (see `lost`) over all patches that cover it (Zeiler and Fergus 2014, arXiv:1311.2901);
+    grey is the mean of each channel.
 
     Args:
-        state: what the learner adapted to.
+        answer: to (n, channels, height, width) images.
         image: (channels, height, width).
         patch: side of the square that is greyed; a fifth of the shorter side when None.
         stride: from one patch to the next; half a patch when None. The last ones touch the border.
-        ways: classes of the task, for heads that have more.
         kind: 'classification' or 'regression'.
 
     Raises:
         UserError: what is no image, or a patch that does not fit into it.
 
-    >>> from quickstudy.learners.metric.prototypical import Prototypical
-    >>> learner = Prototypical(torch.nn.Flatten())
-    >>> state = learner.adapt(Examples(torch.eye(4).view(4, 1, 2, 2)[:2], torch.tensor([0, 1]), ways=2))
-    >>> occlusion(learner, state, torch.eye(4).view(4, 1, 2, 2)[0], patch=1).argmax()
-    tensor(0)
+    >>> def answer(images):
+    ...     corner = images[:, 0, 0, 0]
+    ...     return torch.stack([corner, 1 - corner], 1)
+    >>> occlusion(answer, torch.eye(2).view(1, 2, 2), patch=1)
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.0000]])
     """
     if image.dim() != 3:
         raise UserError(f"An image is (channels, height, width), not {tuple(image.shape)}.")
@@ -139,39 +136,32 @@ def occlusion(
     for cover, (top, left) in zip(covers, corners, strict=True):
         cover[:, top : top + side, left : left + side] = True
     grey = image.mean((1, 2), keepdim=True)
-
-    def ask(images: Tensor) -> Tensor:
-        output = central(learner.predict(state, images.to(learner.device))).cpu()
-        return output if kind == "regression" else output[:, :ways].softmax(-1)
-
-    with evaluating(learner):
-        whole = ask(image.unsqueeze(0))
-        most = 1 if learner.transductive else max(1, NUMBERS_AT_ONCE // image.numel())
-        hidden = torch.cat([ask(torch.where(some.to(image.device), grey, image)) for some in covers.split(most)])
-    if kind == "regression":
-        fall = (hidden - whole).norm(dim=-1)
-    else:
-        fall = (whole - hidden)[:, int(whole.argmax())]
-    weight = covers[:, 0].to(fall.dtype)
-    return (fall.view(-1, 1, 1) * weight).sum(0) / weight.sum(0)
+    some = covers.split(max(1, NUMBERS_AT_ONCE // image.numel()))
+    given = torch.cat([answer(image.unsqueeze(0)), *(answer(torch.where(cover, grey, image)) for cover in some)])
+    weight = covers[:, 0].to(given.dtype)
+    return (lost(given, kind).view(-1, 1, 1) * weight).sum(0) / weight.sum(0)
 
 
 def _places(length: int, side: int, step: int) -> list[int]:
     return sorted({*range(0, length - side + 1, step), length - side})
 
 
-def words(answer: Callable[[list[str]], Tensor], text: str) -> list[tuple[str, float]]:
-    """How much the probability of the answered class falls when one word is left out, for each word in turn.
+def words(
+    answer: Answer, text: str, *, most: int | None = None, kind: str = "classification"
+) -> list[tuple[str, float]]:
+    """How much of an answer is lost (see `lost`) when one word is left out, for each word in turn.
 
     Words are what white space separates, punctuation with them; a word that comes twice is there twice, and what is
     left of the text stays as it was. So a text is asked as often as it has words.
 
     Args:
-        answer: texts -> (n, ways) probabilities.
+        answer: to texts.
         text: whose answer is explained.
+        most: of a text with more words several that follow each other are left out together.
+        kind: 'classification' or 'regression'.
 
     Raises:
-        UserError: `answer` does not give a row of probabilities for each text.
+        UserError: `answer` does not give a row for each text.
 
     >>> def answer(texts):
     ...     good = torch.tensor([0.9 if "good" in text else 0.5 for text in texts])
@@ -180,13 +170,47 @@ def words(answer: Callable[[list[str]], Tensor], text: str) -> list[tuple[str, f
     [('a', 0.0), ('good', 0.4), ('film', 0.0)]
     """
     found = list(re.finditer(r"\S+\s*", text))
-    texts = [text, *(text[: m.start()] + text[m.end() :] for m in found)]
+    each = 1 if most is None else max(1, math.ceil(len(found) / most))
+    spans = [(some[0].start(), some[-1].end()) for some in (found[i : i + each] for i in range(0, len(found), each))]
+    texts = [text, *(text[:start] + text[end:] for start, end in spans)]
     parts = []
     for start in range(0, len(texts), TEXTS_AT_ONCE):
         some = texts[start : start + TEXTS_AT_ONCE]
         parts.append(answer(some))
         if parts[-1].dim() != 2 or len(parts[-1]) != len(some):
-            raise UserError(f"For {len(some)} texts `answer` gave {tuple(parts[-1].shape)}; give (n, ways).")
-    given = torch.cat(parts)
-    weights = (given[0] - given[1:])[:, int(given[0].argmax())].tolist()
-    return [(m.group().strip(), weight) for m, weight in zip(found, weights, strict=True)]
+            raise UserError(f"For {len(some)} texts `answer` gave {tuple(parts[-1].shape)}; give (n, ways) or (n, d).")
+    weights = lost(torch.cat(parts), kind).tolist()
+    return [(text[start:end].strip(), weight) for (start, end), weight in zip(spans, weights, strict=True)]
+
+
+def columns(answer: Answer, row: Columns, *, kind: str = "classification") -> list[tuple[str, float]]:
+    """How much of an answer is lost (see `lost`) when the value of one column counts as missing, for each in turn.
+
+    Args:
+        answer: to `Columns`.
+        row: one row, whose answer is explained.
+        kind: 'classification' or 'regression'.
+
+    >>> def answer(rows):
+    ...     old = torch.tensor([0.8 if age > 40 else 0.5 for age in rows.numeric[:, 0]])
+    ...     return torch.stack([1 - old, old], 1)
+    >>> row = Columns(np.array([[50.0, 1.0]]), ("age", "size"), np.zeros((1, 0), np.int32), (), ())
+    >>> [(name, round(weight, 2)) for name, weight in columns(answer, row)]
+    [('age', 0.3), ('size', 0.0)]
+    """
+    a, b = len(row.numeric_names), len(row.categorical_names)
+    every = row[np.zeros(1 + a + b, dtype=np.int64)]  # a copy: the row, then one for each column without it
+    every.numeric[1 + np.arange(a), np.arange(a)] = np.nan
+    every.categorical[1 + a + np.arange(b), np.arange(b)] = -1
+    return list(zip(row.names, lost(answer(every), kind).tolist(), strict=True))
+
+
+def lost(given: Tensor, kind: str) -> Tensor:
+    """(n,) of (1 + n, ...) answers what each loses of the first one.
+
+    For a classification the fall of the probability of the class that is answered first, below 0 where it rises; for a
+    regression how far the values move.
+    """
+    if kind == "regression":
+        return (given[1:] - given[0]).norm(dim=-1)
+    return (given[0] - given[1:])[:, int(given[0].argmax())]

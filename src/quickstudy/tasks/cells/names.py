@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +16,19 @@ if TYPE_CHECKING:
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null")  # a cell that holds one of these is empty
 LONGEST = 500  # characters of a class, a task or a group
 EXACT = 2.0**53  # whole numbers below it have a floating-point number each
+
+
+def columns_in(named: str | Sequence[str] | None, *, commas: bool = False) -> tuple[str, ...]:
+    """The columns that are named for one thing: none, one, or several; with `commas` a text may name several too.
+
+    >>> columns_in("shop"), columns_in(("shop", "year")), columns_in("x, y", commas=True)
+    (('shop',), ('shop', 'year'), ('x', 'y'))
+    """
+    if named is None:
+        return ()
+    if isinstance(named, str):
+        named = [name.strip() for name in named.split(",")] if commas else [named]
+    return tuple(name for name in named if name)
 
 
 def names_of(column: pyarrow.ChunkedArray, called: str) -> tuple[np.ndarray, np.ndarray]:
@@ -56,3 +71,36 @@ def texts_of(column: pyarrow.ChunkedArray, called: str) -> pyarrow.ChunkedArray:
         return pc.cast(column, pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise BadExamples(f"The column '{called}' holds {column.type}, which cannot be read as names.") from error
+
+
+def numbered(values: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+    """The different values, sorted, and for each row the number of its value.
+
+    A dictionary, since sorting strings takes ten times as long where values recur.
+
+    >>> numbered(np.array(["b", "a", "b"]))
+    (('a', 'b'), array([1, 0, 1]))
+    """
+    listed = values.tolist()
+    names = sorted(set(listed))
+    number = {name: i for i, name in enumerate(names)}
+    return tuple(names), np.fromiter(map(number.__getitem__, listed), dtype=np.int64, count=len(listed))
+
+
+def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """(n,) a name for each row of those in several columns, (n,) each; of one column its own.
+
+    Raises:
+        BadExamples: rows that differ would have the same name.
+
+    >>> joined([np.array(["books", "toys"]), np.array(["2", "4"])]).tolist()
+    ['books / 2', 'toys / 4']
+    """
+    if len(parts) == 1:
+        return parts[0]
+    rows = list(zip(*(part.tolist() for part in parts), strict=True))
+    names = {row: " / ".join(row) for row in rows}
+    if len(set(names.values())) < len(names):
+        twice = next(name for name, count in Counter(names.values()).items() if count > 1)
+        raise BadExamples(f"Two tasks would be called '{twice}', as ' / ' stands in a name already; rename these.")
+    return np.array([names[row] for row in rows], dtype=object)

@@ -219,7 +219,6 @@ def verify(name: str) -> Path:
 
 
 @functools.cache
-@functools.cache
 def class_lists(file: str) -> dict[str, Any]:
     """A published split that comes with the library: which class is on which side.
 

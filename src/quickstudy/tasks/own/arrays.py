@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from ...errors import BadExamples
-from .findings import kind_of, settled
+from ..checked.findings import kind_of, settled
 from .rows import Columns, Rows
 
 SHAPES = {2: "features", 3: "series", 4: "image"}

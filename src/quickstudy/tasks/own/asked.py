@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import BadExamples, UserError
-from ..cells.names import MISSING, names_of, texts_of
+from ..cells.names import MISSING, columns_in, joined, names_of, numbered, texts_of
 from ..cells.numbers import numbers_of
 from ..cells.table import Table, column_names, load
-from .rows import SHOWN, Columns, Dropped, numbered
+from .rows import SHOWN, Columns, Dropped
 from .series import channels_of, in_order
 from .tables import label_numbers, labelled
 
@@ -68,7 +68,7 @@ class TableReader:
         path: of the file.
         modality: what the rows are to be read as.
         kind: 'classification' or 'regression'.
-        columns: role -> column.
+        columns: role -> column, or several.
         support: whether there have to be labels.
         label_wanted: whether the column of labels has to be there all the same.
     """
@@ -76,7 +76,7 @@ class TableReader:
     path: Path
     modality: str
     kind: str
-    columns: Mapping[str, str]
+    columns: Mapping[str, Any]
     support: bool
     label_wanted: bool
 
@@ -87,8 +87,8 @@ class TableReader:
         label = self._column("label", "the labels", there) if self.support else self.columns.get("label")
         if label not in there and not (self.support or self.label_wanted):
             label = None
-        others = [self.columns[role] for role in ("task", "group") if self.columns.get(role) in there]
-        values = [name.strip() for name in self.columns.get("values", "").split(",") if name.strip()]
+        others = [name for role in ("task", "group") for name in columns_in(self.columns.get(role)) if name in there]
+        values = columns_in(self.columns.get("values"), commas=True)
         taken = [*others, *([] if label is None else [label])]
         needed = [*dict.fromkeys([*taken, *roles.values(), *values, *features[0], *features[1]])]
         table = load(self.path, needed, only=self.modality != "series" or bool(values))
@@ -112,18 +112,18 @@ class TableReader:
         if role not in self.columns:
             option, named = OPTION.get(role, role), ", ".join(f"'{name}'" for name in there)
             raise UserError(f"Which column of {self.path} holds {what}? Give it as {option}; there are {named}.")
-        return self.columns[role]
+        return str(self.columns[role])
 
     def _one_task(self, table: Table) -> None:
-        task = self.columns.get("task")
-        if task is not None and task in table.data.column_names:
-            names, empty = names_of(table.data[task], task)
-            several = sorted(set(names[~empty].tolist()))
-            if len(several) > 1:
-                raise UserError(
-                    f"{self.path} holds rows of {len(several):,} tasks ('{task}': {', '.join(several[:SHOWN])}), and"
-                    " one task is learned at a time; keep the rows of one."
-                )
+        tasks = [name for name in columns_in(self.columns.get("task")) if name in table.data.column_names]
+        named = [names_of(table.data[task], task) for task in tasks]
+        known = ~np.any([empty for _, empty in named], axis=0)
+        several = sorted(set(joined([names for names, _ in named])[known].tolist())) if tasks else []
+        if len(several) > 1:
+            raise UserError(
+                f"{self.path} holds rows of {len(several):,} tasks ('{' / '.join(tasks)}':"
+                f" {', '.join(several[:SHOWN])}), and one task is learned at a time; keep the rows of one."
+            )
 
     def _labels(self, table: Table, label: str) -> np.ndarray | None:
         """(rows,) labels as far as they are known; None where none is."""

@@ -15,12 +15,10 @@ import numpy as np
 from PIL import Image
 
 from ...errors import BadFile, NotEnoughExamples
-from .findings import settled
+from ..checked.findings import settled
+from ..images import MOST_PIXELS, NOT_READ
 from .rows import Dropped, Rows
 
-MOST_PIXELS = 100_000_000  # of one image: 300 MB when it is decoded
-# Formats that are run by another program, or that Pillow knows by name alone.
-NOT_READ = {"EPS", "WMF", "MPEG", "HDF5", "GRIB", "BUFR", "PDF"}
 SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test"}
 TAIL = 1 << 16  # bytes at the end of a JPEG in which its end is looked for first
 

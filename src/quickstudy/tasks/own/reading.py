@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ...errors import UserError
 from ..cells.table import column_names
-from .images import MOST_PIXELS, read_images
+from ..images import MOST_PIXELS
+from .images import read_images
 from .rows import Rows
 from .series import read_series
 from .tables import read_table
@@ -16,7 +17,7 @@ from .tables import read_table
 def read_rows(
     path: str | Path,
     *,
-    task: str | None = None,
+    task: str | Sequence[str] | None = None,
     label: str | None = None,
     text: str | None = None,
     image: str | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ def read_asked(
     path: str | Path,
     modality: str,
     kind: str,
-    columns: Mapping[str, str],
+    columns: Mapping[str, Any],
     *,
     support: bool,
     called: Mapping[str, str] | None = None,
@@ -29,7 +30,8 @@ def read_asked(
         path: of it.
         modality: what a bundle reads.
         kind: 'classification' or 'regression'.
-        columns: role (label, text, image, smiles, id_, when, values, task) -> column of the tables it was made for.
+        columns: role (label, text, image, smiles, id_, when, values, task) -> column of the tables it was made for, or
+            several.
         support: whether there have to be labels; rows without one are left out then. Otherwise labels are read if they
             are there.
         called: roles whose columns have other names here.

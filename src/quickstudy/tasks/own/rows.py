@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import BadExamples, NotEnoughExamples, UnknownName
+from ..cells.names import numbered
 
 KINDS = ("classification", "regression")
 MODALITIES = ("image", "text", "molecule", "features", "series")
@@ -200,20 +201,6 @@ class Rows:
             + (f" ({', '.join(d.examples)}{', ...' * (d.count > len(d.examples))})") * bool(d.examples)
             for d in self.dropped
         ]
-
-
-def numbered(values: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
-    """The different values, sorted, and for each row the number of its value.
-
-    A dictionary, since sorting strings takes ten times as long where values recur.
-
-    >>> numbered(np.array(["b", "a", "b"]))
-    (('a', 'b'), array([1, 0, 1]))
-    """
-    listed = values.tolist()
-    names = sorted(set(listed))
-    number = {name: i for i, name in enumerate(names)}
-    return tuple(names), np.fromiter(map(number.__getitem__, listed), dtype=np.int64, count=len(listed))
 
 
 def _some(names: Sequence[str]) -> str:

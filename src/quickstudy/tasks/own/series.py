@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import BadExamples
+from ..cells.names import columns_in, joined, numbered
 from ..cells.numbers import numbers_of
 from ..cells.table import Table, load
-from .findings import kind_of, settled
-from .rows import SHOWN, Dropped, Rows, numbered
+from ..checked.findings import kind_of, settled
+from .rows import SHOWN, Dropped, Rows
 from .tables import label_numbers, labelled
 
 GAP = 1.5  # usual steps from which on a step is a gap
@@ -20,7 +21,7 @@ GAP = 1.5  # usual steps from which on a step is a gap
 def read_series(
     path: str | Path,
     *,
-    task: str | None,
+    task: str | Sequence[str] | None,
     label: str,
     id: str,
     time: str,
@@ -32,7 +33,8 @@ def read_series(
 
     Args:
         path: of the file.
-        task: the column that says which task a series belongs to; None: tasks are drawn from the classes.
+        task: the column that says which task a series belongs to, or several that say so together; None: tasks are
+            drawn from the classes.
         label: the column to predict, the same in all rows of a series.
         id: the column that says which series a row belongs to; the same id in two tasks is two series.
         time: a number or a date, by which rows are sorted.
@@ -46,8 +48,8 @@ def read_series(
     Raises:
         UnknownName, BadFile, BadExamples, NotEnoughExamples, MissingData, UserError: as `read_table`.
     """
-    roles = [column for column in (label, id, task, group) if column is not None]
-    asked = () if values is None else tuple(values)
+    homes, asked = columns_in(task), columns_in(values)
+    roles = [column for column in (label, id, *homes, group) if column is not None]
     table = load(path, [*roles, time, *asked], only=values is not None)
     table, dropped, named = labelled(table, roles)
     when, _, _ = numbers_of(table.data[time], table.decimal)
@@ -56,13 +58,14 @@ def read_series(
     channels, odd = channels_of(
         table, asked or [c for c in table.data.column_names if c not in (*roles, time)], not asked
     )
-    names, series = _called(named[id], named[task] if task else None)
+    tasks = joined([named[column] for column in homes]) if homes else None
+    names, series = _called(named[id], tasks)
     order, left, notes = in_order(table, series, when, names)
     dropped += [*left, *odd]
     starts = np.flatnonzero(np.diff(series[order], prepend=-1))
     rows = order[starts]  # the first of each
     numbers, odd_labels = label_numbers(table, label, kind)
-    found, note = kind_of(named[label][rows], None if numbers is None else numbers[rows], kind, task is not None)
+    found, note = kind_of(named[label][rows], None if numbers is None else numbers[rows], kind, tasks is not None)
     several = _several(named[label][order], starts)
     stacked = np.stack(list(channels.values()), 1).astype(np.float32)[order]
     missing = int(np.isnan(stacked).sum())
@@ -74,7 +77,7 @@ def read_series(
         inputs=np.split(stacked, starts[1:]),
         labels=named[label][rows] if numbers is None or found == "classification" else numbers[rows],
         kind=found,
-        tasks=None if task is None else named[task][rows],
+        tasks=None if tasks is None else tasks[rows],
         dropped=tuple(dropped),
         notes=(*table.notes, f"channels: {', '.join(channels)}", note, *odd_labels, *notes),
         groups=None if group is None else named[group][rows],

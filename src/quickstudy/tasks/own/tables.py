@@ -10,11 +10,12 @@ import numpy as np
 
 from ...errors import BadExamples, UserError
 from ..cells.features import MOSTLY, features_of
-from ..cells.names import names_of, texts_of
+from ..cells.names import columns_in, joined, names_of, texts_of
 from ..cells.numbers import numbers_of
 from ..cells.table import Table, load
-from .findings import kind_of, settled
-from .images import MOST_PIXELS, verified
+from ..checked.findings import kind_of, settled
+from ..images import MOST_PIXELS
+from .images import verified
 from .rows import SHOWN, Columns, Dropped, Rows
 
 MODALITY = {"text": "text", "image": "image", "smiles": "molecule"}
@@ -23,7 +24,7 @@ MODALITY = {"text": "text", "image": "image", "smiles": "molecule"}
 def read_table(
     path: str | Path,
     *,
-    task: str | None = None,
+    task: str | Sequence[str] | None = None,
     label: str,
     text: str | None = None,
     image: str | None = None,
@@ -39,7 +40,8 @@ def read_table(
 
     Args:
         path: of the file.
-        task: the column that says which task a row belongs to; without it tasks are drawn from the classes.
+        task: the column that says which task a row belongs to, or several that say so together; without it tasks are
+            drawn from the classes.
         label: the column to predict.
         text: the column of texts to predict from.
         image: the column of paths of images, from the folder of the file on.
@@ -64,16 +66,17 @@ def read_table(
     """
     sources = {"text": text, "image": image, "smiles": smiles}
     given = [(what, column) for what, column in sources.items() if column is not None]
-    roles = [column for column in (label, task, group, *sources.values()) if column is not None]
+    tasks = columns_in(task)
+    roles = [column for column in (label, *tasks, group, *sources.values()) if column is not None]
     if len(given) > 1:
         raise UserError(f"Inputs are one of text, image and smiles, not {' and '.join(what for what, _ in given)}.")
     if len(set(roles)) < len(roles):
         twice = next(column for column in roles if roles.count(column) > 1)
-        raise UserError(f"The column '{twice}' is named for two things; label, task, group and inputs differ.")
+        raise UserError(f"The column '{twice}' is named twice; label, task, group and inputs are different columns.")
     table = load(path, roles, only=bool(given))
-    kept, dropped, named = labelled(table, [c for c in (label, task, group) if c is not None])
+    kept, dropped, named = labelled(table, [c for c in (label, *tasks, group) if c is not None])
     numbers, odd = label_numbers(kept, label, kind)
-    found, note = kind_of(named[label], numbers, kind, task is not None)
+    found, note = kind_of(named[label], numbers, kind, bool(tasks))
     modality = MODALITY[given[0][0]] if given else "features"
     gone = len(table.data) - len(kept.data)
     inputs, left, notes = _inputs(kept, given[0] if given else None, [*named], Path(path).parent, gone)
@@ -83,7 +86,7 @@ def read_table(
         inputs=inputs,
         labels=named[label] if numbers is None or found == "classification" else numbers,
         kind=found,
-        tasks=None if task is None else named[task],
+        tasks=joined([named[column] for column in tasks]) if tasks else None,
         dropped=(*dropped, *left),
         notes=(*table.notes, note, *odd, *notes),
         groups=None if group is None else named[group],

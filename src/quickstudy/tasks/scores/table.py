@@ -13,7 +13,7 @@ from ...errors import BadExamples, UnknownName
 from ...task import Examples, Origin, Task
 from .candidates import Candidates as Candidates
 from .candidates import name_of
-from .layout import laid, mean_at, numbered, places
+from .layout import axes_of, laid, mean_at
 from .space import Space
 
 
@@ -56,24 +56,21 @@ class ScoreTable:
 
     def __post_init__(self) -> None:
         shape = (len(self.datasets), len(self.candidates), len(self.budgets))
-        for what, values in (("scores", self.scores), ("cost", self.cost)):
-            if values is not None and tuple(values.shape) != shape:
+        expected = {"scores": shape, "cost": shape, "features": (shape[0], len(self.feature_names))}
+        for name, wanted in expected.items():
+            values = getattr(self, name)
+            if values is not None and tuple(values.shape) != wanted:
                 raise BadExamples(
-                    f"The {what} are {tuple(values.shape)}, but there are {shape[0]} data sets, {shape[1]} candidates"
-                    f" and {shape[2]} budgets."
+                    f"The {name} are {tuple(values.shape)}, but there are {shape[0]} data sets, {shape[1]} candidates,"
+                    f" {shape[2]} budgets and {len(self.feature_names)} names of features: they must be {wanted}."
                 )
-        if self.features is not None and tuple(self.features.shape) != (shape[0], len(self.feature_names)):
-            raise BadExamples(
-                f"The meta-features are {tuple(self.features.shape)}; {shape[0]} data sets and"
-                f" {len(self.feature_names)} names need {(shape[0], len(self.feature_names))}."
-            )
         if len(set(self.datasets)) < shape[0]:
             twice = next(name for name in self.datasets if self.datasets.count(name) > 1)
             raise BadExamples(f"The data set '{twice}' is there twice; name its rows apart, or average them.")
         if len(self.groups) not in (0, shape[0]):
             raise BadExamples(f"{len(self.groups)} groups are named for {shape[0]} data sets; name one each, or none.")
-        if not bool(torch.isfinite(self.scores).any()):
-            raise BadExamples("The table has no score that is a number; at least one cell must be known.")
+        if bool(torch.isinf(self.scores).any()) or not bool(torch.isfinite(self.scores).any()):
+            raise BadExamples("The table needs one score at least, and none may be infinite: what failed is NaN.")
 
     @classmethod
     def of_trials(
@@ -90,16 +87,13 @@ class ScoreTable:
         """A table from a list of trials; those of one data set, candidate and budget are averaged.
 
         Args:
-            datasets: (n,) names.
-            candidates: (n,) names, or configurations.
-            scores: (n,), NaN for a trial that failed.
-            budgets: (n,) of each trial; None where there is but one.
-            cost: (n,) seconds.
+            datasets, candidates, scores, budgets, cost: (n,) one a trial; a candidate is a name or a configuration, the
+                score of a trial that failed is NaN.
             space: of the configurations; None for the smallest.
             maximise: False for errors and losses.
 
         Raises:
-            BadExamples: lists of differing lengths, or without a score.
+            BadExamples: columns of differing lengths, or without a score.
 
         >>> tried = [{"C": 1.0}, {"C": 10.0}, {"C": 10.0}]
         >>> ScoreTable.of_trials(["iris", "iris", "wine"], tried, [0.9, 0.8, 0.7]).final.tolist()
@@ -109,24 +103,13 @@ class ScoreTable:
         if not len(scores) or any(len(column) != len(scores) for column in columns):
             raise BadExamples(f"The columns of the trials have {', '.join(str(len(c)) for c in columns)} rows.")
         names = [c if isinstance(c, str) else name_of(c) for c in candidates]
-        first = {name: i for i, name in reversed(list(enumerate(names)))}
-        order = sorted(first, key=lambda name: first[name])
-        configurations = [c for name in order if not isinstance(c := candidates[first[name]], str)]
+        (rows, order, levels), place = axes_of(datasets, names, [1.0] * len(names) if budgets is None else budgets)
+        by_name = dict(zip(reversed(names), reversed(candidates), strict=True))  # the first of each name
+        configurations = [c for name in order if not isinstance(c := by_name[name], str)]
         made = Candidates.of(configurations, space) if configurations else Candidates.named(order)
-        d, c, b = numbers = [numbered(column) for column in (datasets, names, budgets or [1.0] * len(names))]
-        levels = sorted(b[1])
-        shape = (len(d[1]), len(c[1]), len(levels))
-        at = torch.tensor([column[0] for column in numbers])
-        at[2] = torch.tensor([levels.index(level) for level in b[1]])[at[2]]
-        place = (at[0] * shape[1] + at[1]) * shape[2] + at[2]
-        return cls(
-            tuple(d[1]),
-            made,
-            mean_at(place, scores, shape),
-            None if cost is None else mean_at(place, cost, shape),
-            tuple(levels),
-            maximise=maximise,
-        )
+        shape = (len(rows), len(order), len(levels))
+        seconds = None if cost is None else mean_at(place, cost, shape)
+        return cls(tuple(rows), made, mean_at(place, scores, shape), seconds, tuple(levels), maximise=maximise)
 
     def __len__(self) -> int:
         return len(self.datasets)
@@ -138,11 +121,9 @@ class ScoreTable:
 
     @property
     def regret(self) -> Tensor:
-        """(D, C) how far from the best known candidate of its data set, as a share of the way to the worst: 0..1.
-
-        0 for every candidate where all are equally good.
-        """
-        low, high = _least(self.final), -_least(-self.final)
+        """(D, C) how far from its data set's best, as a share of the way to the worst; 0 where all are equal."""
+        low = self.final.nan_to_num(nan=torch.inf).amin(1, keepdim=True)
+        high = self.final.nan_to_num(nan=-torch.inf).amax(1, keepdim=True)
         width = torch.where(high > low, high - low, 1.0)
         return (high - self.final) / width
 
@@ -191,24 +172,25 @@ class ScoreTable:
         """
         if self.maximise != other.maximise:
             raise BadExamples("In one of the tables more is better, in the other less; negate the scores of one.")
-        candidates = self.candidates.joined(other.candidates)
+        both, candidates = (self, other), self.candidates.joined(other.candidates)
         datasets = tuple(dict.fromkeys((*self.datasets, *other.datasets)))
-        budgets = tuple(sorted({*self.budgets, *other.budgets}))
-        cost, features, groups = self.cost, self.features, self.groups
-        names = tuple(dict.fromkeys((*self.feature_names, *other.feature_names)))
-        axes = (datasets, candidates.names, budgets)
-        cells = [places((table.datasets, table.candidates.names, table.budgets), axes) for table in (self, other)]
-        described = [places((table.datasets, table.feature_names), (datasets, names)) for table in (self, other)]
-        if groups or other.groups:
-            of = dict(zip(self.datasets, groups or self.datasets, strict=True))
-            of |= dict(zip(other.datasets, other.groups or [of.get(d, d) for d in other.datasets], strict=True))
-            groups = tuple(of[dataset] for dataset in datasets)
-        if cost is not None or other.cost is not None:
-            cost = laid((cost, other.cost), cells, tuple(map(len, axes)))
-        if names:
-            features = laid((features, other.features), described, (len(datasets), len(names)))
-        scores = laid((self.scores, other.scores), cells, tuple(map(len, axes)))
-        return ScoreTable(datasets, candidates, scores, cost, budgets, features, names, groups, self.maximise)
+        features = tuple(dict.fromkeys((*self.feature_names, *other.feature_names)))
+        axes = (datasets, candidates.names, sorted({*self.budgets, *other.budgets}))
+        group = {d: g for table in both for d, g in zip(table.datasets, table.groups, strict=False)}
+        own = [(table.datasets, table.candidates.names, table.budgets) for table in both]
+        timed = [(names, table.cost) for names, table in zip(own, both, strict=True) if table.cost is not None]
+        known = [((t.datasets, t.feature_names), t.features) for t in both if t.features is not None]
+        return ScoreTable(
+            datasets,
+            candidates,
+            laid([(own[0], self.scores), (own[1], other.scores)], axes),
+            laid(timed, axes) if timed else None,
+            tuple(axes[2]),
+            laid(known, (datasets, features)) if known else None,
+            features,
+            tuple(group.get(dataset, dataset) for dataset in datasets) if group else (),
+            self.maximise,
+        )
 
     def described(self, features: Mapping[str, Mapping[str, float]]) -> ScoreTable:
         """The same table with meta-features by data set and name, beside those it has; NaN where one is not given.
@@ -216,16 +198,12 @@ class ScoreTable:
         Raises:
             UnknownName: features of a data set that is not there.
         """
-        rows = [(self.index(dataset), said) for dataset, said in features.items()]
-        names = tuple(dict.fromkeys((*self.feature_names, *(name for _, said in rows for name in said))))
-        if not names:
-            return self
-        values = torch.full((len(self), len(names)), torch.nan, dtype=torch.float64)
-        if self.features is not None:
-            values[:, : len(self.feature_names)] = self.features
-        for row, said in rows:
-            values[row, [names.index(name) for name in said]] = torch.tensor([*said.values()], dtype=torch.float64)
-        return dataclasses.replace(self, features=values, feature_names=names)
+        names = tuple(dict.fromkeys((*self.feature_names, *(name for said in features.values() for name in said))))
+        parts = [] if self.features is None else [((self.datasets, self.feature_names), self.features)]
+        for dataset, said in features.items():
+            row = (self.datasets[self.index(dataset)],)
+            parts.append(((row, tuple(said)), torch.tensor([[*said.values()]], dtype=torch.float64)))
+        return dataclasses.replace(self, features=laid(parts, (self.datasets, names)), feature_names=names)
 
     def without(self, dataset: int) -> ScoreTable:
         """What was known before this data set came: all others, less those of its group."""
@@ -233,16 +211,7 @@ class ScoreTable:
         return self.select(datasets=[i for i in range(len(self)) if i not in same])
 
     def index(self, dataset: str) -> int:
-        """The number of a data set.
-
-        Raises:
-            UnknownName: there is none of that name.
-        """
+        """The number of a data set; UnknownName where there is none of that name."""
         if dataset not in self.datasets:
             raise UnknownName.among("data set", dataset, self.datasets)
         return self.datasets.index(dataset)
-
-
-def _least(scores: Tensor) -> Tensor:
-    """(D, 1) the lowest known score of each data set."""
-    return scores.nan_to_num(nan=torch.inf).amin(1, keepdim=True)

@@ -7,8 +7,8 @@ from collections import defaultdict
 import numpy as np
 
 from ...errors import BadExamples, NotEnoughExamples, UnknownName
+from ..own.rows import KINDS, SHOWN, Columns, Rows
 from .leaks import repeats, suspecting
-from .rows import KINDS, SHOWN, Columns, Rows
 
 MANY = 20  # a label with more different numbers than these is measured, not named
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from ...errors import OverlappingSplits, UnknownName, UserError
 from ...functional.student import t_quantile
+from ..cells.names import numbered
+from ..own.rows import Rows
 from ..pool import SPLITS
-from .rows import Rows, numbered
 
 SPREAD = 0.10  # standard deviation of accuracy from task to task that is reckoned with: common, neither good nor bad
 ACCURACY = 0.80
@@ -66,7 +67,7 @@ def split_rows(rows: Rows, fractions: tuple[float, float, float] = (0.6, 0.2, 0.
         OverlappingSplits: fewer groups than sides.
         UserError: fractions that are negative or all zero.
 
-    >>> from .arrays import rows_from_arrays
+    >>> from ..own.arrays import rows_from_arrays
     >>> x = np.arange(40.0)[:, None]
     >>> print(split_rows(rows_from_arrays(x, [0, 1] * 20, groups=np.repeat(range(10), 4))))
     split     tasks: 6 for train, 2 for validation, 2 for test
@@ -147,12 +148,13 @@ def _dealt(sizes: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _said(rows: Rows, unit: str, tests: int, half: float) -> tuple[str, ...]:
-    what = (
-        f"test {'tasks' if unit == 'task' else 'classes'}" if rows.groups is None else "independent groups in the test"
-    )
-    notes: tuple[str, ...] = ()
+    one, several = {"task": ("test task", "test tasks"), "class": ("test class", "test classes")}[unit]
+    if rows.groups is not None:
+        one, several = "independent group in the test", "independent groups in the test"
+    what, notes = one if tests == 1 else several, tuple[str, ...]()
     if 0 < tests < CLAIM:
-        notes = (f"{tests} {what} are too few for a claim: it takes {CLAIM} to win all of for a sign test at 5 %",)
+        few = f"{tests} {what} {'is' if tests == 1 else 'are'} too few for a claim"
+        notes = (f"{few}: it takes {CLAIM} to win all of for a sign test at 5 %",)
     if not math.isnan(half):
         points = f"{100 * SPREAD:.0f} points from task to task"
         shown = f"{100 * half:.{0 if half >= 0.01 else 1}f}"

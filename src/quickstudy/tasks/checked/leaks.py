@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .rows import SHOWN, Columns, Rows, numbered
+from ..cells.names import numbered
+from ..own.rows import SHOWN, Columns, Rows
 from .splits import together
 
 SAMPLE = 20_000  # rows that a feature is looked at first: what is perfect is so in any part

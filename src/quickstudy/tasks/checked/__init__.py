@@ -1,0 +1,1 @@
+"""What rows are looked over for before anybody learns from them, and how they are split."""

@@ -1,0 +1,1 @@
+"""Numbers that describe a data set before anything is trained on it."""

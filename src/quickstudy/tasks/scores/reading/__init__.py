@@ -1,0 +1,1 @@
+"""Score tables from the files and objects that others keep them in."""
