@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import choosing
+import describing
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "results.md"
@@ -60,6 +61,7 @@ def main() -> int:
         PAGE: page(records),
         PAGE.with_name("which-learner.md"): choosing.page(records, figure),
         PAGE.with_name("which-learner.svg"): choosing.picture(records),
+        PAGE.with_name("meta-features.md"): describing.page(),
     }
     stale = [p for p, text in made.items() if not p.exists() or p.read_text(encoding="utf-8") != text]
     if not options.check:
