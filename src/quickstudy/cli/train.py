@@ -17,6 +17,7 @@ from ..learners.standardised import Standardised
 from ..loops.checkpoint import Checkpoint
 from ..loops.meta_train import meta_train
 from ..loops.profile import Profile
+from ..loops.record import kept
 from ..recipe import Recipe
 from ..rng import Rng
 from ..tasks.source import TaskSource
@@ -123,6 +124,8 @@ def _trained(
         precision=plan.train.precision,
         profile=profile,
     )
+    if here.rank == 0:
+        records = kept(records, folder / "curve.jsonl")
     with stops_gently(quiet=here.rank > 0) as asked, Bar(console(quiet), plan.train.steps, recipe.stem) as bar:
         for record in records:
             bar.update(record.step, f"loss {record.loss:.4g}, {record.rate:,.0f} tasks/s")
