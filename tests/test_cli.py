@@ -162,7 +162,7 @@ def test_broken_files(bundle: Path, support: Path, tmp_path: Path, capsys: pytes
     state = tmp_path / "new.state"
     (support / "owl" / "broken.png").write_bytes(b"no image")
     assert call(["adapt", str(bundle), str(support), "--out", str(state)]) == 2
-    assert "broken.png cannot be read as an image" in capsys.readouterr().err
+    assert "broken.png cannot be read as a picture" in capsys.readouterr().err
     (support / "owl" / "broken.png").unlink()
     assert call(["adapt", str(bundle), str(support), "--out", str(state)]) == 0
     state.write_bytes(state.read_bytes()[:-40])

@@ -152,7 +152,7 @@ def test_a_broken_image_is_named_and_leaves_nothing(little: Path, own_places: Pa
     path = place("sides", little, TWO, 1)
     for content in (b"", b"no image", path.read_bytes()[:45]):
         path.write_bytes(content)
-        with pytest.raises(BadFile, match=f"{path} cannot be read as an image: .* Put the original there again"):
+        with pytest.raises(BadFile, match=f"{path} cannot be read as a picture: .* Put the original there again"):
             mini_imagenet(str(little))
         assert list(own_places.iterdir()) == []
 

@@ -16,13 +16,12 @@ from rich.markup import escape
 from ..bundle import Bundle, load_bundle
 from ..bundle.reading import encoded, read_for, said
 from ..errors import BadFile, UserError
-from ..evaluation.intervals import mean_interval
+from ..evaluation.intervals import mean_interval, wilson
 from ..evaluation.result import rounded
 from ..state import FORMAT, Envelope, load_state, read_tensors, save_state
 from .output import as_json, console, emit, table
 
 WIDE = 44  # characters of a cell, so that answers have room beside the question on a usual terminal
-NORMAL = 1.959963984540054  # the 97.5 % point of the normal distribution
 
 
 def names_columns(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -175,21 +174,10 @@ def _judge(rows: list[dict[str, Any]], labels: np.ndarray) -> dict[str, Any]:
         sentence = f"mse {shown[0]} ± {shown[1]} (95% over {n:,} queries)"
         return {"mse": error, "ci95": half if math.isfinite(half) else None, "queries": n, "sentence": sentence}
     right = sum(row["answer"] == row["label"] for row in some)
-    low, high = _wilson(right, n)
+    low, high = wilson(right, n)
     span = f"95% interval {low:.0f} to {high:.0f}%"
     sentence = f"accuracy {100 * right / n:.1f}%: {right:,} of {n:,} queries ({span})"
     return {"accuracy": 100 * right / n, "low": low, "high": high, "queries": n, "sentence": sentence}
-
-
-def _wilson(right: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share, in percent, which few answers, or none wrong, do not make too narrow (Wilson 1927).
-
-    >>> [round(end) for end in _wilson(10, 10)]
-    [72, 100]
-    """
-    z = NORMAL**2 / n
-    middle, half = right / n + z / 2, math.sqrt(z * (right / n * (1 - right / n) + z / 4))
-    return 100 * max(0.0, middle - half) / (1 + z), 100 * min(1 + z, middle + half) / (1 + z)
 
 
 def _shown(value: Any, key: str) -> str:

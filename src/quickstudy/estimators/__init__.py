@@ -1,4 +1,9 @@
-"""Learners as scikit-learn's estimators: `fit` adapts, so they go wherever a classifier or a regressor goes."""
+"""Estimators in scikit-learn's conventions: learners that adapt, AutoML, stacking; and Optuna's sampler."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 
@@ -10,7 +15,45 @@ except ImportError as error:
         " pip install 'quickstudy[sklearn]'."
     ) from error
 
-from .classifier import FewShotClassifier
-from .regressor import FewShotRegressor
+if TYPE_CHECKING:
+    from .automl.auto import AutoClassifier, AutoRegressor
+    from .classifier import FewShotClassifier
+    from .regressor import FewShotRegressor
+    from .sampler import MetaSampler
+    from .stacking.multi_task import MultiTaskStack
+    from .stacking.stack import StackedClassifier, StackedRegressor
 
-__all__ = ["FewShotClassifier", "FewShotRegressor"]
+# name -> module; imported when first used, since a worker of AutoML needs no torch.
+_NAMES = {
+    "AutoClassifier": "automl.auto",
+    "AutoRegressor": "automl.auto",
+    "FewShotClassifier": "classifier",
+    "FewShotRegressor": "regressor",
+    "MetaSampler": "sampler",
+    "MultiTaskStack": "stacking.multi_task",
+    "StackedClassifier": "stacking.stack",
+    "StackedRegressor": "stacking.stack",
+}
+
+__all__ = [
+    "AutoClassifier",
+    "AutoRegressor",
+    "FewShotClassifier",
+    "FewShotRegressor",
+    "MetaSampler",
+    "MultiTaskStack",
+    "StackedClassifier",
+    "StackedRegressor",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"quickstudy.estimators has no '{name}'; it has {', '.join(sorted(_NAMES))}.")
+    found = getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(_NAMES)

@@ -1,4 +1,4 @@
-"""Intervals over tasks with Student's t, without scipy."""
+"""Intervals: Student's t over tasks, Wilson's of a share; without scipy."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import torch
 
 from ..functional.student import t_quantile
+
+NORMAL = 1.959963984540054  # the 97.5 % point of the normal distribution
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
@@ -22,6 +24,17 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[fl
     if n < 2:
         return (values[0] if n else math.nan), math.nan
     return statistics.fmean(values), t_quantile(confidence, n - 1) * statistics.stdev(values) / math.sqrt(n)
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share, in percent, which few answers, or none wrong, do not make too narrow (Wilson 1927).
+
+    >>> [round(end) for end in wilson(10, 10)]
+    [72, 100]
+    """
+    z = NORMAL**2 / n
+    middle, half = right / n + z / 2, math.sqrt(z * (right / n * (1 - right / n) + z / 4))
+    return 100 * max(0.0, middle - half) / (1 + z), 100 * min(1 + z, middle + half) / (1 + z)
 
 
 def chi_square_tail(value: float, freedom: int) -> float:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...pytree import pytree
 
-
-@pytree
-class Forest:
+class Forest(NamedTuple):
     """Trees laid out one after the other. A leaf is its own child on both sides, so that going on stays there.
 
     Args:
@@ -31,17 +30,18 @@ class Forest:
     depth: Tensor
 
 
-def forest_mean(forest: Forest, x: Float[Tensor, "q d"]) -> Float[Tensor, "q k"]:
-    """What the trees answer on average; inputs are rounded to float32 first, as those were that they grew on.
+def tree_answers(forest: Forest, x: Float[Tensor, "q d"]) -> Float[Tensor, "q trees k"]:
+    """What each tree answers; inputs are rounded to float32 first, as those were that the trees grew on.
 
-    >>> stump = Forest(torch.zeros(3).long(), torch.tensor([0.5, 0, 0]), torch.tensor([1, 1, 2]), torch.tensor([2, 1, 2]),
-    ...                torch.tensor([[0.0], [-1.0], [1.0]]), torch.tensor([0]), torch.tensor(1))
-    >>> forest_mean(stump, torch.tensor([[0.2], [0.7]])).tolist()
-    [[-1.0], [1.0]]
+    >>> zero, left, right = torch.tensor([0, 0, 0]), torch.tensor([1, 1, 2]), torch.tensor([2, 1, 2])
+    >>> value, depth = torch.tensor([[0.0], [-1.0], [1.0]]), torch.tensor(1)
+    >>> stump = Forest(zero, torch.tensor([0.5, 0.0, 0.0]), left, right, value, zero[:1], depth)
+    >>> tree_answers(stump, torch.tensor([[0.2], [0.7]])).flatten().tolist()
+    [-1.0, 1.0]
     """
     x = x.float().to(forest.threshold.dtype)
     node = forest.roots.expand(len(x), -1)
     for _ in range(int(forest.depth)):
         goes_left = x.gather(1, forest.column[node]) <= forest.threshold[node]
         node = torch.where(goes_left, forest.left[node], forest.right[node])
-    return forest.value[node].mean(1)
+    return forest.value[node]

@@ -217,4 +217,4 @@ def _pixels(path: Path) -> bytes:
                 plain = plain.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
             return np.asarray(plain).transpose(2, 0, 1).tobytes()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadFile(f"{path} cannot be read as an image: {error}. Put the original there again.") from error
+        raise BadFile(f"{path} cannot be read as a picture: {error}. Put the original there again.") from error

@@ -170,7 +170,7 @@ def _pixels(image: Any) -> tuple[np.ndarray, tuple[int, int]]:
                 small.thumbnail((SIDE, SIDE))
                 return np.asarray(small, dtype=np.float64) / 255, size
         except (OSError, UnidentifiedImageError) as error:
-            raise BadFile(f"{image} cannot be read as an image: {error}") from error
+            raise BadFile(f"{image} cannot be read as a picture: {error}") from error
     array = np.asarray(image, dtype=np.float64)
     array = array[..., None] if array.ndim == 2 else array
     if array.ndim != 3 or 0 in array.shape:
