@@ -13,7 +13,7 @@ from torch import nn
 
 from quickstudy import registry
 from quickstudy.arguments import fit
-from quickstudy.catalogue import CATALOGUE, Entry
+from quickstudy.catalogue import CATALOGUE, SELECTION, Entry
 from quickstudy.errors import MissingData, UnknownName, UserError
 from quickstudy.functional.distances import cosine_distance, squared_euclidean
 from quickstudy.learners.baseline.finetuned import FineTuned
@@ -86,6 +86,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "sinusoids": {"shots": 3, "amplitude": [1, 2], "split": "test"},
     "gp": {"shots": 3},
     "retrieval": {"pairs": 3, "queries": 2},
+    **{entry.name: {} for entry in SELECTION},
+    "candidate-mixture": {"likeness": 0.5},
+    "portfolio": {"per_second": True},
+    "safe-transfer": {"trust": 0.5},
+    "deep-kernel-surrogate": {"inputs": 3},
+    "in-context-surrogate": {"inputs": 3, "layers": 1},
+    "anomaly-stack": {"detectors": 3},
 }
 
 

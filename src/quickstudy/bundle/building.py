@@ -68,7 +68,7 @@ def fill(learner: Learner, tensors: Mapping[str, Tensor], folder: Path) -> None:
         **dict(learner.named_buffers(remove_duplicate=False)),
     }
     own = {name: own[name] for name in learner.state_dict()}
-    odd = [n for n in [*own, *tensors] if n not in own or n not in tensors or own[n].shape != tensors[n].shape]
+    odd = [n for n in [*own, *tensors] if n not in own or n not in tensors or not _takes(own[n], tensors[n])]
     if odd:
         here, there = (tuple(t[odd[0]].shape) if odd[0] in t else "missing" for t in (own, tensors))
         raise BadFile(
@@ -79,4 +79,11 @@ def fill(learner: Learner, tensors: Mapping[str, Tensor], folder: Path) -> None:
         for name, tensor in own.items():
             # Copied, not put in its place: the layout in memory that a net chose for itself stays.
             tensor.data = tensor.data.to(tensors[name].dtype)
+            if tensor.shape != tensors[name].shape:
+                tensor.data = torch.empty_like(tensors[name])
             tensor.copy_(tensors[name])
+
+
+def _takes(own: Tensor, saved: Tensor) -> bool:
+    """Whether one may stand for the other; what `meta_fit` fills is empty before it, of whatever size afterwards."""
+    return own.shape == saved.shape or not own.numel()

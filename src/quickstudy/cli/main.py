@@ -28,6 +28,11 @@ COMMANDS = {
     "audit": ("judge", "Look for leaks in a bundle and its tasks."),
     "adapt": ("use", "Learn a new task from a few examples: support in, a state file out."),
     "predict": ("use", "Answer questions with a state."),
+    "serve": ("serve", "A bundle as an HTTP service, and a page that teaches it in the browser."),
+    "export": ("export", "A bundle for other programs: ONNX that adapts and predicts, or a torch program."),
+    "automl": ("automl", "A table in, the best model for it out, with what earlier tables taught."),
+    "select": ("select", "What to try first on a new data set, by a table of past scores."),
+    "tune": ("tune", "Settings of a command of yours, searched with what the past knows."),
     "list": ("show", "What there is: learners, task sources, nets."),
     "data": ("show", "Data sets: what is here; fetch NAME; verify."),
 }

@@ -16,15 +16,19 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
+    from .advisor import Advisor
     from .automl.auto import AutoClassifier, AutoRegressor
+    from .automl.saving import load_auto
     from .classifier import FewShotClassifier
     from .regressor import FewShotRegressor
     from .sampler import MetaSampler
+    from .stacking.leakage import leak_test
     from .stacking.multi_task import MultiTaskStack
     from .stacking.stack import StackedClassifier, StackedRegressor
 
 # name -> module; imported when first used, since a worker of AutoML needs no torch.
 _NAMES = {
+    "Advisor": "advisor",
     "AutoClassifier": "automl.auto",
     "AutoRegressor": "automl.auto",
     "FewShotClassifier": "classifier",
@@ -33,9 +37,12 @@ _NAMES = {
     "MultiTaskStack": "stacking.multi_task",
     "StackedClassifier": "stacking.stack",
     "StackedRegressor": "stacking.stack",
+    "leak_test": "stacking.leakage",
+    "load_auto": "automl.saving",
 }
 
 __all__ = [
+    "Advisor",
     "AutoClassifier",
     "AutoRegressor",
     "FewShotClassifier",
@@ -44,6 +51,8 @@ __all__ = [
     "MultiTaskStack",
     "StackedClassifier",
     "StackedRegressor",
+    "leak_test",
+    "load_auto",
 ]
 
 

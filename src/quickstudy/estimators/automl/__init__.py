@@ -1,0 +1,1 @@
+"""A classifier and a regressor that choose, fit and combine pipelines within a time limit."""

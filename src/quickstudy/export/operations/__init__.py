@@ -1,0 +1,1 @@
+"""What ONNX has no operation for, made of operations that it has."""

@@ -1,0 +1,1 @@
+"""What past data sets say: their scores on one scale, and the prior that they make."""

@@ -1,0 +1,1 @@
+"""See the registry for the names."""

@@ -1,0 +1,1 @@
+"""Combining what several methods say, by weights learned across past data sets."""

@@ -1,0 +1,1 @@
+"""What HTTP asks of a service: bodies, errors, and a guard in front."""

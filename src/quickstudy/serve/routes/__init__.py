@@ -1,0 +1,1 @@
+"""The paths of the service, as its OpenAPI document shows them."""

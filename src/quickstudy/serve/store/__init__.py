@@ -1,0 +1,1 @@
+"""Where tasks are kept: SQLite by default, PostgreSQL for several machines."""

@@ -1,0 +1,1 @@
+"""What can be done with a task: teach, correct, ask, explain, judge."""
