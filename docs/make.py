@@ -17,6 +17,7 @@ from typing import Any
 
 import choosing
 import describing
+import exporting
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "results.md"
@@ -58,10 +59,11 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     made = {
-        PAGE: page(records),
+        PAGE: page([r for r in records if r["file"] != "export_onnx"]),  # a page of its own
         PAGE.with_name("which-learner.md"): choosing.page(records, figure),
         PAGE.with_name("which-learner.svg"): choosing.picture(records),
         PAGE.with_name("meta-features.md"): describing.page(),
+        PAGE.with_name("export.md"): exporting.page(records),
     }
     stale = [p for p, text in made.items() if not p.exists() or p.read_text(encoding="utf-8") != text]
     if not options.check:

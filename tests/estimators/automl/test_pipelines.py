@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -169,6 +170,13 @@ def test_failing_hanging_and_dying_trials_are_told_and_the_next_one_works(worker
     os.kill(worker._process.pid, signal.SIGKILL)
     with pytest.raises(TrialFailed, match="its process ended"):
         worker.ask("fold", LINE, 0, seconds=60)
+
+
+def test_a_worker_ends_in_the_middle_of_a_message() -> None:
+    line = [sys.executable, "-m", "quickstudy.estimators.pipelines.worker"]
+    process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process.communicate(pickle.dumps(np.arange(1000))[:100], timeout=120)
+    assert process.returncode == 0
 
 
 def test_a_worker_ends_with_whoever_started_it() -> None:

@@ -180,11 +180,11 @@ def _answer(work: Work, method: str, arguments: tuple[Any, ...]) -> tuple[str, A
 
 def _read(stream: BinaryIO, messages: queue.Queue[Any]) -> None:
     """Put what comes into a queue, and end the process, whatever it is doing, when nothing can come any more."""
-    while True:
-        try:
+    try:
+        while True:
             messages.put(pickle.load(stream))
-        except EOFError:
-            os._exit(0)
+    finally:  # the end of the stream, in the middle of a message too
+        os._exit(0)
 
 
 def main() -> None:

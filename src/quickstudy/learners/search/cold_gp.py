@@ -26,6 +26,7 @@ class ColdGP(ProcessSearch):
     Raises:
         UserError: fewer starts than 0.
 
+    >>> import torch
     >>> from quickstudy.task import Examples
     >>> learner = ColdGP()
     >>> x = torch.tensor([[0.0, 0.0], [1.0, 0.5], [2.0, 1.0]])

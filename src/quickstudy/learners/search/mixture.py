@@ -23,14 +23,12 @@ class Mixture:
         mean: (K, q) of a new score.
         variance: (K, q) of the function; that of a new score is `noise` more.
         noise: (K, q) variance of a score around the function.
-        ceiling: (K,) above which no candidate can be; None where nothing is known of that.
     """
 
     log_weight: Tensor
     mean: Tensor
     variance: Tensor
     noise: Tensor
-    ceiling: Tensor | None = None
 
     @property
     def evidence(self) -> Float[Tensor, ""]:
@@ -47,25 +45,13 @@ class Mixture:
         """How far above `best` each candidate is expected to be, what is below counting as nothing.
 
         Expected improvement (Jones et al. 1998) of a mixture is the mean of that of its components. With as many
-        components as past data sets, and these as narrow as can be, its choices are those of a greedy portfolio. Under
-        a ceiling a candidate that is bad on most data sets and worse on some is not thought to be excellent on others.
+        components as past data sets, and these as narrow as can be, its choices are those of a greedy portfolio.
         """
         sd = self.variance.clamp(min=1e-300).sqrt()
-        low = (best - self.mean) / sd
-        share, moment = torch.special.ndtr(-low), _density(low)
-        if self.ceiling is not None:
-            room = torch.maximum(self.ceiling - best, 1e-3 * sd.mean(1)).unsqueeze(1)
-            high = low + room / sd
-            inside = torch.special.ndtr(high).clamp(min=1e-12)
-            share, moment = (share - torch.special.ndtr(-high)) / inside, (moment - _density(high)) / inside
-        gain = (sd * moment - sd * low * share).clamp(min=0)
-        if self.ceiling is not None:
-            gain = torch.minimum(gain, room)
-        return self.log_weight.softmax(0) @ gain
-
-
-def _density(z: Tensor) -> Tensor:
-    return torch.exp(-0.5 * z.square()) / math.sqrt(2 * math.pi)
+        gain = self.mean - best
+        z = gain / sd
+        density = torch.exp(-0.5 * z.square()) / math.sqrt(2 * math.pi)
+        return self.log_weight.softmax(0) @ (gain * torch.special.ndtr(z) + sd * density)
 
 
 def heaviest(log_weight: Float[Tensor, " k"]) -> Tensor:
@@ -75,8 +61,5 @@ def heaviest(log_weight: Float[Tensor, " k"]) -> Tensor:
 
 def joined(first: Mixture, second: Mixture) -> Mixture:
     """The components of both, side by side."""
-    pairs = [(getattr(first, name), getattr(second, name)) for name in ("log_weight", "mean", "variance", "noise")]
-    ceilings = [
-        m.log_weight.new_full(m.log_weight.shape, math.inf) if m.ceiling is None else m.ceiling for m in (first, second)
-    ]
-    return Mixture(*(torch.cat(pair) for pair in pairs), torch.cat(ceilings))
+    names = ("log_weight", "mean", "variance", "noise")
+    return Mixture(*(torch.cat([getattr(first, name), getattr(second, name)]) for name in names))

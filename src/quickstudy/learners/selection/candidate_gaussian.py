@@ -25,7 +25,6 @@ from ..search.mixture import Mixture, heaviest
 from ..search.surrogate import Surrogate, trials
 from .portfolio import greedy
 
-CEIL = float(__import__("os").environ.get("CEIL", "1"))
 FEW = 4  # held-out data sets of a fold that answers are compared on
 
 
@@ -56,14 +55,11 @@ class CandidateGaussian(Surrogate):
     """Past data sets as centres of a mixture, and how the rest of them scatters around; exact, in milliseconds.
 
     A candidate's score on a new data set is what it was on one of the past, shrunk to the mean of all (`likeness`),
-    plus a Gaussian whose covariance is that of the past, shrunk to a kernel over encodings: so a trial says something
-    of the candidates that did well where it did, of those that are like it, and of which past data sets the new one is
-    like. Where likeness is 0 it is the empirical-Bayes Gaussian; near 1, expected improvement makes a portfolio of it that
-    minds its trials. Best score and width of the new data set are unknown, within what the past had. All that has to be
-    chosen is chosen by the density of held-out past data sets, and intervals are widened until they hold on those.
-
-    Cells may be missing (they are filled in by probabilistic principal components), and candidates that the past never
-    had are told by their encoding.
+    plus a Gaussian whose covariance is that of the past, shrunk to a kernel over encodings: so a trial speaks for the
+    candidates that did well where it did, for those like it, and for past data sets like the new one. At likeness 0 it
+    is the empirical-Bayes Gaussian; near 1, a portfolio that minds its trials. Best score and width of the new data set
+    are averaged over. What has to be chosen is chosen by the density of held-out data sets, on which intervals are
+    widened until they hold. Missing cells are filled in by probabilistic principal components.
 
     Args:
         likeness: 0 up to 1; None to choose it.
@@ -156,8 +152,7 @@ class CandidateGaussian(Surrogate):
             )
 
     def _after(self, x: Tensor, y: Tensor, near: Tensor) -> Conditioned:
-        known = self._known
-        seen = known.seen(x)
+        seen = (known := self._known).seen(x)
         own = gp.noisy(known.covariance(seen, seen), self.noise)
         factor = gp.cholesky(self._spreads * own + self.location)
         white = gp.whiten(factor, (y - self.best).unsqueeze(1)).squeeze(-1)
@@ -194,18 +189,7 @@ class CandidateGaussian(Surrogate):
         variance = (spreads[:, 0] * own + self.location - across.square().sum(1)).clamp(min=1e-12)
         noise = (spreads[:, 0] * self.noise).expand_as(variance)
         square, of = width.square(), t[place]
-        mean = level[of] + width * shapes[place]
-        ceiling = self._ceiling(state, of, d[place], width[:, 0])
-        return Mixture(log_weight[kept], mean, square * variance[of], square * noise[of], ceiling)
-
-    def _ceiling(self, state: Conditioned, t: Tensor, d: Tensor, width: Float[Tensor, " k"]) -> Float[Tensor, " k"]:
-        """Best score of the new data set under each component, a deviation above what is expected of it."""
-        ones = torch.ones_like(state.white).unsqueeze(2)
-        across = gp.whiten(state.factor, self.location * ones).squeeze(2)  # (T, n)
-        level = self.best + (across * state.white).sum(1)
-        shift = (across.unsqueeze(1) @ state.centres).squeeze(1)  # (T, D)
-        deviation = (self.location - across.square().sum(1)).clamp(min=0).sqrt()
-        return level[t] + width * (CEIL * deviation[t] - shift[t, d])
+        return Mixture(log_weight[kept], level[of] + width * shapes[place], square * variance[of], square * noise[of])
 
     def alike(self, state: Conditioned) -> Float[Tensor, " d"]:
         """How much each past data set counts, adding up to 1; `rows` says which they are."""
