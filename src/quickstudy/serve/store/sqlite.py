@@ -14,7 +14,9 @@ from ..problems import StoreDown
 from .database import Execute
 
 WAIT = 4.0  # seconds for another program to let go of the file, less than a request's deadline
+GONE = "The store was moved or deleted, so nothing was changed; put it back and start again."
 SAID = (
+    ("unable to open", GONE),
     ("locked", "The store is locked by another program; try again."),
     ("busy", "The store is locked by another program; try again."),
     ("full", "The disk of the store is full, so nothing was changed; make room."),
@@ -98,7 +100,7 @@ class SQLite:
         with contextlib.suppress(OSError):
             if self._now() == self._file:
                 return
-        raise StoreDown("The store was moved or deleted, so nothing was changed; put it back and start again.")
+        raise StoreDown(GONE)
 
     def close(self) -> None:
         for connection in self._connections:
