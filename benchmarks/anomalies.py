@@ -7,8 +7,8 @@ it answers for. References on the same data sets: every detector alone (the best
 plain mean of all scores and of all ranks, and the best detector for each data set (an oracle). AUROC in percent, mean
 over data sets, intervals over data sets.
 
-How far the stack trusts itself is chosen inside the other data sets; its detectors, descriptors and options were decided
-while figures of these data sets were known.
+How far the stack trusts itself is chosen inside the other data sets; its detectors, descriptors and options were
+decided while figures of these data sets were known.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from quickstudy.tasks.own.rows import Columns
 
 pytest.importorskip("fastapi", reason="the service needs the extra 'serve'")
 pytest.importorskip("uvicorn")
-pytest.importorskip("httpx")
+pytest.importorskip("httpx2")
 
 WIDTH = 8
 

@@ -60,7 +60,7 @@ class Bundle:
 
     @property
     def columns(self) -> dict[str, str | list[str]]:
-        """Role (label, text, image, smiles, id_, when, values, ...) -> column, or columns, of the tables it was made for."""
+        """Role (label, text, image, smiles, id_, when, values, ...) -> column(s) of the tables that it was made for."""
         return dict(self.about["input"].get("columns", {}))
 
     @functools.cached_property
