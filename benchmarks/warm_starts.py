@@ -59,7 +59,7 @@ SPOILED = ("cold-gp", "candidate-mixture", "safe-transfer")  # those that the va
 def main() -> None:
     options = _records.arguments(__doc__.splitlines()[0]).parse_args()
     torch.set_num_threads(options.threads)
-    for work in WORKS:
+    for work in ("svm-tst",) if options.quick else WORKS:
         for variant in ("", *VARIANTS):
             for name in LEARNERS if not variant else SPOILED:
                 if options.only in f"{work}/{name}/{variant}":
