@@ -21,15 +21,18 @@ quickstudy export study/bundle --out learner.onnx
 ```
 
 ```py
-import numpy, onnxruntime                                    # and nothing else
+import numpy, onnxruntime  # and nothing else
 
 session = onnxruntime.InferenceSession("learner.onnx")
-(logits,) = session.run(None, {
-    "support_x": examples,                                   # (examples, *feature), float32
-    "support_y": numpy.eye(3, dtype="float32")[[0, 0, 1, 2, 2]],   # (examples, ways): a row is 1 at its class
-    "query_x": queries,                                      # (queries, *feature)
-})
-answers = logits.argmax(1)                                   # (queries,)
+(logits,) = session.run(
+    None,
+    {
+        "support_x": examples,  # (examples, *feature), float32
+        "support_y": numpy.eye(3, dtype="float32")[[0, 0, 1, 2, 2]],  # (examples, ways): a row is 1 at its class
+        "query_x": queries,  # (queries, *feature)
+    },
+)
+answers = logits.argmax(1)  # (queries,)
 ```
 
 The numbers of examples, classes and queries may be others at every call. A regression takes `support_y` as (examples,
