@@ -99,7 +99,10 @@ def client(started: Callable[..., Any]) -> Any:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL server: what QUICKSTUDY_POSTGRES names, or one that is started for these tests."""
+    """The URL of a PostgreSQL server: what QUICKSTUDY_POSTGRES names, or one that is started for these tests.
+
+    That one is set up as on a bare machine: without a locale, whose encoding is SQL_ASCII.
+    """
     if named := os.environ.get("QUICKSTUDY_POSTGRES"):
         yield named
         return
@@ -116,7 +119,7 @@ def postgres() -> Iterator[str]:
         subprocess.run(command, check=True, user=user, cwd=folder, capture_output=True, timeout=60)
 
     data = str(folder / "data")
-    run(str(found["initdb"]), "-D", data, "-U", "tester", "-A", "trust", "--no-sync")
+    run(str(found["initdb"]), "-D", data, "-U", "tester", "-A", "trust", "--no-locale", "--no-sync")
     options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
     run(str(found["pg_ctl"]), "-D", data, "-w", "-l", f"{folder}/log", "-o", options, "start")
     try:

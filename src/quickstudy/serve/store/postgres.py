@@ -41,7 +41,13 @@ class PostgreSQL:
         made = getattr(self._local, "connection", None)
         if made is None or made.closed:
             wait = f"-c statement_timeout={1000 * WAIT} -c lock_timeout={1000 * WAIT} -c synchronous_commit=on"
-            made = self._psycopg.connect(self.url, connect_timeout=WAIT, options=wait, autocommit=True)
+            made = self._psycopg.connect(
+                self.url,
+                connect_timeout=WAIT,
+                options=wait,
+                autocommit=True,
+                client_encoding="UTF8",  # a server set up without a locale would return text as bytes
+            )
             self._local.connection = made
             self._connections = [c for c in self._connections if not c.closed] + [made]
         return made
