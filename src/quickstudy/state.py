@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import safetensors
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load, load_file, save
 from torch import Tensor, nn
 
 from .errors import BadFile
@@ -88,11 +88,32 @@ def _unpack(tensors: dict[str, Tensor], plan: Any, prefix: str, cls: type | None
     return values
 
 
-def save_state(state: Any, path: str | Path, envelope: Envelope) -> None:
-    """Write a state and its envelope to one safetensors file (nothing in it can be executed)."""
+def to_bytes(state: Any, envelope: Envelope) -> bytes:
+    """A state and its envelope as safetensors (nothing in it can be executed)."""
     tensors, plan = pack(state)
     about = {"plan": json.dumps(plan), "envelope": json.dumps(dataclasses.asdict(envelope))}
-    write_tensors(path, "state", FORMAT, tensors, about)
+    return _encoded("state", FORMAT, tensors, about)
+
+
+def from_bytes(body: bytes, cls: type[S]) -> tuple[S, Envelope]:
+    """A state of class `cls` (a learner's `State`) and its envelope, from what `to_bytes` gave.
+
+    Raises:
+        BadFile: not a state, of a newer format, truncated or altered.
+    """
+    try:
+        length = int.from_bytes(body[:8], "little")
+        about = json.loads(body[8 : 8 + length]).get("__metadata__", {})
+        tensors = load(body)
+    except (ValueError, AttributeError, safetensors.SafetensorError) as error:
+        raise BadFile(f"This state cannot be read ({error}); it is truncated or not in safetensors' format.") from error
+    _check(tensors, about, "state", FORMAT, "")
+    return _state(tensors, about, cls, "")
+
+
+def save_state(state: Any, path: str | Path, envelope: Envelope) -> None:
+    """Write a state and its envelope to one file that `load_state` reads."""
+    write_atomically(Path(path), to_bytes(state, envelope))
 
 
 def load_state(path: str | Path, cls: type[S]) -> tuple[S, Envelope]:
@@ -101,7 +122,10 @@ def load_state(path: str | Path, cls: type[S]) -> tuple[S, Envelope]:
     Raises:
         BadFile: not a state, of a newer format, truncated or altered.
     """
-    tensors, about = read_tensors(path, "state", FORMAT)
+    return _state(*read_tensors(path, "state", FORMAT), cls, f" in {path}")
+
+
+def _state(tensors: dict[str, Tensor], about: dict[str, str], cls: type[S], where: str) -> tuple[S, Envelope]:
     try:
         fields = json.loads(about["envelope"])
         envelope = Envelope(
@@ -109,7 +133,7 @@ def load_state(path: str | Path, cls: type[S]) -> tuple[S, Envelope]:
         )
         return unpack(cls, tensors, json.loads(about["plan"])), envelope
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BadFile(f"The state in {path} does not fit a {cls.__name__}: {error}.") from error
+        raise BadFile(f"The state{where} does not fit a {cls.__name__}: {error}.") from error
 
 
 def checksum(tensors: dict[str, Tensor]) -> str:
@@ -128,10 +152,14 @@ def write_tensors(path: str | Path, what: str, number: int, tensors: dict[str, T
         what: kind of the file ('state', 'checkpoint', 'learner').
         number: of its format.
     """
+    write_atomically(Path(path), _encoded(what, number, tensors, about))
+
+
+def _encoded(what: str, number: int, tensors: dict[str, Tensor], about: dict[str, str]) -> bytes:
     # Copies, since safetensors refuses tensors that share memory, as tied weights do.
     plain = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in tensors.items()}
     facts = {"quickstudy": what, "format": str(number), "sha256": checksum(plain), **about}
-    write_atomically(Path(path), save(plain, metadata=facts))
+    return save(plain, metadata=facts)
 
 
 def read_tensors(path: str | Path, what: str, newest: int) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -151,17 +179,19 @@ def read_tensors(path: str | Path, what: str, newest: int) -> tuple[dict[str, Te
         raise BadFile(
             f"The {what} at {path} cannot be read ({error}); it is truncated or not a safetensors file."
         ) from error
+    _check(tensors, about, what, newest, f" at {path}")
+    return tensors, about
+
+
+def _check(tensors: dict[str, Tensor], about: dict[str, str], what: str, newest: int, where: str) -> None:
     if about.get("quickstudy") != what:
-        raise BadFile(f"The file {path} is not a quickstudy {what} (it says: {about.get('quickstudy', 'nothing')}).")
+        raise BadFile(f"The file{where} is not a quickstudy {what} (it says: {about.get('quickstudy', 'nothing')}).")
     if not about.get("format", "").isdecimal():
-        raise BadFile(f"The {what} at {path} does not say which format it has; it is damaged.")
+        raise BadFile(f"The {what}{where} does not say which format it has; it is damaged.")
     if int(about["format"]) > newest:
         raise BadFile(
-            f"The {what} at {path} is of format {about['format']}, newer than {newest}, the newest known here; update"
+            f"The {what}{where} is of format {about['format']}, newer than {newest}, the newest known here; update"
             " quickstudy."
         )
     if checksum(tensors) != about.get("sha256"):
-        raise BadFile(
-            f"The {what} at {path} has been altered: its tensors do not match the checksum it was saved with."
-        )
-    return tensors, about
+        raise BadFile(f"The {what}{where} has been altered: its tensors do not match the checksum it was saved with.")

@@ -247,6 +247,8 @@ def test_too_few_classes_says_of_which_split() -> None:
         ({"shots": (3, 1)}, r"shots is \(3, 1\)"),
         ({"queries": 0}, "queries is 0"),
         ({"queries": (1, 2)}, r"queries is \(1, 2\); it must be a whole number"),
+        ({"distort": -0.5}, r"distort is -0.5; it must be at least 0"),
+        ({"distort": 1.0}, r"distort is for pictures .* examples of 'examples' are \(1,\)"),
     ],
 )
 def test_options_that_make_no_sense(options: dict[str, Any], message: str) -> None:
@@ -269,3 +271,35 @@ def test_options_are_replaced_in_a_copy() -> None:
     assert (source.shots, source.name, other.shots, other.name) == (1, "examples", 4, "elsewhere")
     assert other.protocol == {"source": "elsewhere", "ways": 3, "shots": 4, "queries": 2}
     assert other.sample(0, 1).support.x.shape == (1, 12, 1)
+
+
+def pictures() -> Pool:
+    """A bright square on a dark ground, of one place and size for each of 8 pictures a class."""
+    x = torch.zeros(48, 1, 28, 28, dtype=torch.uint8)
+    x[:, :, 10:18, 8:20] = 255
+    split = {i: name for i, name in enumerate(("train", "validation", "test") * 2)}
+    return Pool.of(x, torch.arange(48) // 8, split=split)
+
+
+def test_pictures_are_distorted_in_training_alone() -> None:
+    plain, moved = Episodes(pictures(), ways=2, queries=2), Episodes(pictures(), ways=2, queries=2, distort=1.0)
+    for split in ("validation", "test"):
+        assert same(moved.of(split).sample(0, 3), plain.of(split).sample(0, 3))
+    before, after = plain.sample(0, 4), moved.sample(0, 4)
+    assert torch.equal(before.support.y, after.support.y) and torch.equal(before.query.y, after.query.y)
+    drawn = torch.cat([after.support.x.flatten(0, 1), after.query.x.flatten(0, 1)])
+    assert all(not torch.equal(a, b) for i, a in enumerate(drawn) for b in drawn[:i])
+    assert ((drawn >= 0) & (drawn <= 1)).all()
+    # Ink stays where it was, but for a tenth in size, some in slant, and two pixels.
+    places = torch.arange(28.0) - 13.5
+    mass = drawn.sum((1, 2, 3))
+    across, down = (drawn.sum((1, axis)) @ places / mass for axis in (2, 3))
+    home = before.support.x[0, 0].sum((0, 1)) @ places / before.support.x[0, 0].sum()
+    assert (across - home).abs().max() < 2.8 and down.abs().max() < 2.8 and across.std() > 0.5
+    assert (mass / before.support.x[0, 0].sum() - 1).abs().max() < 0.25
+
+
+@pytest.mark.parametrize("distort", [0.5, 1.0])
+def test_a_distorted_episode_is_the_same_in_every_batch(distort: float) -> None:
+    source = Episodes(pictures(), ways=2, queries=2, distort=distort)
+    assert same(take(source.sample(0, 5), 3), take(source.sample(3, 1), 0))

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..encoders.protocol import Encoder
 from ..errors import BadExamples, BadFile
 from ..learner import Learner
-from ..outputs import Gaussian, central
+from ..outputs import Gaussian, Output, central
 from ..pytree import tree_leaves
 from ..rng import Rng
 from ..state import Envelope
@@ -116,6 +116,22 @@ class Bundle:
         Raises:
             BadExamples: shapes, types or values that cannot be learned from.
         """
+        names, support, description = self.support(x, labels, descriptions=descriptions)
+        try:
+            state = self.learner.adapt(support, description, rng=rng or (Rng(0) if self.learner.stochastic else None))
+        except (IndexError, RuntimeError, ValueError) as error:
+            what = f"{len(support)} examples{f' of {len(names)} classes' if names else ''}"
+            reason = str(error).partition("\n")[0]
+            raise BadExamples(f"{type(self.learner).__name__} cannot learn from {what}: {reason}") from error
+        return state, self.envelope(state, names)
+
+    def support(
+        self, x: Any, labels: Any, *, descriptions: Mapping[str, Any] | None = None
+    ) -> tuple[tuple[str, ...], Examples, Tensor | None]:
+        """What `adapt` hands to the learner: the names of the classes, the examples, and the classes' descriptions.
+
+        Args and raises as `adapt`.
+        """
         x = torch.zeros(0, *self.feature, dtype=self._dtype) if x is None else self.encode(x)
         names, description = self._described(descriptions)
         if self.kind == "regression":
@@ -124,25 +140,27 @@ class Bundle:
             support = Examples(
                 x, _numbered(labels, names, "which has no description; describe it too"), ways=len(names)
             )
-        elif self._fixed:
-            names = self._fixed
+        elif self.fixed:
+            names = self.fixed
             what = f"and this learner knows {', '.join(names)} alone; rename it, or leave it out"
             support = Examples(x, _numbered(labels, names, what), ways=len(names))
         else:
             pool = Pool.of(x, labels)
             names, support = pool.classes, Examples(x, pool.y, ways=len(pool.classes))
         check_examples(support, feature=self.feature, may_be_empty=description is not None)
-        try:
-            state = self.learner.adapt(support, description, rng=rng or (Rng(0) if self.learner.stochastic else None))
-        except (IndexError, RuntimeError, ValueError) as error:
-            what = f"{len(x)} examples{f' of {len(names)} classes' if names else ''}"
-            reason = str(error).partition("\n")[0]
-            raise BadExamples(f"{type(self.learner).__name__} cannot learn from {what}: {reason}") from error
+        return names, support, description
+
+    def envelope(self, state: Any, names: tuple[str, ...]) -> Envelope:
+        """What the answers of a state mean that was learned from classes of these names.
+
+        Raises:
+            BadExamples: the learner diverged.
+        """
         if any(bool(torch.isnan(leaf).any()) for leaf in tree_leaves(state) if isinstance(leaf, Tensor)):
             raise BadExamples(
                 f"{type(self.learner).__name__} diverged on these examples; check the scale of the inputs."
             )
-        return state, Envelope(self.identity, names, self.kind, self.feature)
+        return Envelope(self.identity, names, self.kind, self.feature)
 
     @torch.no_grad()
     def predict(self, state: Any, envelope: Envelope, x: Any) -> Answers:
@@ -155,7 +173,14 @@ class Bundle:
         self.check(envelope)
         x = self.encode(x)
         check_examples(Examples(x, torch.zeros(len(x), 1)), what="query", feature=self.feature)
-        given = self.learner.predict(state, x)
+        return self.answers(self.learner.predict(state, x), envelope)
+
+    def answers(self, given: Output, envelope: Envelope) -> Answers:
+        """What the learner's output for q queries means.
+
+        Raises:
+            BadExamples: it is not numbers, or too few of them.
+        """
         output = central(given)
         ways = len(envelope.classes)
         if output.shape[-1] < ways or bool(torch.isnan(output).any()):
@@ -182,7 +207,7 @@ class Bundle:
             )
 
     @property
-    def _fixed(self) -> tuple[str, ...]:
+    def fixed(self) -> tuple[str, ...]:
         """The classes of all tasks, for a learner to which a class is what its number was in training."""
         return () if self.learner.class_equivariant else tuple(self.about["input"].get("classes", ()))
 

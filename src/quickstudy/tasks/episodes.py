@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from ..errors import NotEnoughExamples, UserError
 from ..rng import distinct
 from ..task import Examples, Origin, Task
+from .jitter import NUMBERS, jittered
 from .pool import Pool
 from .source import TaskSource
 
@@ -28,8 +30,11 @@ class Episodes(TaskSource):
         queries: query examples a class.
         seed: of the episodes.
         split: 'train', 'validation' or 'test'.
+        distort: how far pictures of the training split are turned, sheared, scaled and shifted, anew whenever they are
+            drawn; 1 is up to 10 degrees, a tenth in shear and in size, and 2 of 28 pixels. Other splits are left alone.
 
     Raises:
+        UserError: options that make no sense, or examples that are no pictures and are to be distorted.
         NotEnoughExamples: the split has too few classes, or a class too few examples; the message names them.
 
     >>> pool = Pool.of(torch.arange(12.0).view(12, 1), list("aaaabbbbcccc"))
@@ -39,10 +44,18 @@ class Episodes(TaskSource):
     """
 
     def __init__(
-        self, pool: Pool, *, ways: Count = 5, shots: Count = 1, queries: int = 15, seed: int = 0, split: str = "train"
+        self,
+        pool: Pool,
+        *,
+        ways: Count = 5,
+        shots: Count = 1,
+        queries: int = 15,
+        seed: int = 0,
+        split: str = "train",
+        distort: float = 0.0,
     ):
         self.pool, self.ways, self.shots, self.queries = pool, ways, shots, queries
-        self.seed, self.split = seed, split
+        self.seed, self.split, self.distort = seed, split, distort
         self.prepare()
 
     def prepare(self) -> None:
@@ -55,6 +68,13 @@ class Episodes(TaskSource):
             if low < least or high < low:
                 why = " (0 needs a pool whose classes are described)" if name == "shots" and low == 0 else ""
                 raise UserError(f"{name} is {count}; it must be at least {least}, or a pair (least, most){why}.")
+        if not 0 <= self.distort < math.inf:
+            raise UserError(f"distort is {self.distort}; it must be at least 0, which leaves pictures as they are.")
+        if self.distort and self.pool.x.ndim != 4:
+            shape = tuple(self.pool.x.shape[1:])
+            raise UserError(
+                f"distort is for pictures (channels, height, width), and examples of '{self.name}' are {shape}."
+            )
         self._classes = self.pool.members(self.split)
         order = torch.argsort(self.pool.y, stable=True)
         sizes = torch.bincount(self.pool.y, minlength=len(self.pool.classes))
@@ -86,12 +106,21 @@ class Episodes(TaskSource):
     def sample(self, first: int, count: int) -> Task:
         drawn = self._drawn(first, count)
         ways, known = _range(self.ways)[1], self.pool.descriptions
+        episodes = np.arange(first, first + count)
         return Task(
-            Examples(_rows(self.pool.x, drawn["support"]), drawn["y"], drawn.get("real"), ways=ways),
-            Examples(_rows(self.pool.x, drawn["query"]), drawn["asked"], drawn.get("real asked"), ways=ways),
+            Examples(self._inputs("support", drawn, episodes), drawn["y"], drawn.get("real"), ways=ways),
+            Examples(self._inputs("query", drawn, episodes), drawn["asked"], drawn.get("real asked"), ways=ways),
             None if known is None else _rows(known, drawn["classes"] % len(known)),  # padding is -1
             Origin(drawn["support"], drawn["query"], drawn["classes"]),
         )
+
+    def _inputs(self, side: str, drawn: dict[str, Tensor], episodes: np.ndarray) -> Tensor:
+        x = _rows(self.pool.x, drawn[side])
+        if not self.distort or self.split != "train":
+            return x
+        numbers = self.rng.at(side, "distort").uniform(episodes, x.shape[1] * NUMBERS).astype(np.float32)
+        flat = jittered(x.flatten(0, 1), torch.from_numpy(numbers).view(-1, NUMBERS), self.distort)
+        return flat.view_as(x)
 
     def _drawn(self, first: int, count: int) -> dict[str, Tensor]:
         """Rows, labels and masks of episodes, (T, ...) each; more than are asked for are drawn, since the next follow.

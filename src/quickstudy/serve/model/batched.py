@@ -12,12 +12,9 @@ from torch import Tensor
 from ...bundle import Answers, Bundle
 from ...engine.mapping import map_tasks
 from ...engine.plan import choose, obstacle
-from ...errors import BadExamples, UserError
-from ...outputs import Gaussian, Output, central
-from ...pytree import tree_flatten, tree_leaves, tree_map
-from ...state import Envelope
-from ...task import Examples, Task, check_examples, stack
-from ...tasks.pool import Pool
+from ...errors import UserError
+from ...pytree import tree_flatten, tree_map
+from ...task import Task, stack
 from .packing import Learned
 
 T = TypeVar("T")
@@ -77,15 +74,13 @@ class Batched:
 
     def _adapt_many(self, supports: Sequence[Support]) -> list[Learned]:
         learner = self.bundle.learner
-        named = [numbered(self.bundle, support) for support in supports]
-        tasks = stack([Task(examples, examples.select(torch.tensor([0]))) for _, examples in named])
+        given = [self.bundle.support(support.x, support.labels) for support in supports]
+        tasks = stack([Task(examples, examples.select(torch.tensor([0]))) for _, examples, _ in given])
         states = map_tasks(lambda task, _: learner.adapt(task.support), tasks, choose(learner, tasks))
         made = []
-        for i, (names, _) in enumerate(named):
+        for i, (names, _, _) in enumerate(given):
             state = tree_map(lambda leaf, i=i: leaf[i].clone(), states)  # a view would keep those of the others alive
-            if any(bool(torch.isnan(leaf).any()) for leaf in tree_leaves(state)):
-                raise BadExamples("One of these tasks diverged.")
-            made.append(Learned(state, Envelope(self.bundle.identity, names, self.bundle.kind, self.bundle.feature)))
+            made.append(Learned(state, self.bundle.envelope(state, names)))
         return made
 
     def _predict_one(self, question: Question) -> Answers:
@@ -104,41 +99,7 @@ class Batched:
         x = torch.stack([question.x for question in questions])
         outputs = torch.func.vmap(self.bundle.learner.predict)(states, x)
         given = (tree_map(lambda leaf, i=i: leaf[i], outputs) for i in range(len(questions)))
-        return [_answers(output, q.learned.envelope) for output, q in zip(given, questions, strict=True)]
-
-
-def fixed_classes(bundle: Bundle) -> tuple[str, ...]:
-    """The classes of all tasks, for a learner to which a class is what its number was in training."""
-    return () if bundle.learner.class_equivariant else tuple(bundle.about["input"].get("classes", ()))
-
-
-def numbered(bundle: Bundle, support: Support) -> tuple[tuple[str, ...], Examples]:
-    """The names of the classes, and the examples with their classes numbered as `Bundle.adapt` does.
-
-    Raises:
-        BadExamples: nothing that can be learned from.
-    """
-    names: tuple[str, ...] = ()
-    if isinstance(support.labels, Tensor):
-        examples = Examples(support.x, support.labels)
-    elif fixed := fixed_classes(bundle):
-        y = torch.tensor([fixed.index(label) for label in support.labels])
-        names, examples = fixed, Examples(support.x, y, ways=len(fixed))
-    else:
-        pool = Pool.of(support.x, support.labels)
-        names, examples = pool.classes, Examples(support.x, pool.y, ways=len(pool.classes))
-    check_examples(examples, feature=bundle.feature)
-    return names, examples
-
-
-def _answers(given: Output, envelope: Envelope) -> Answers:
-    output, ways = central(given), len(envelope.classes)
-    if output.shape[-1] < ways or bool(torch.isnan(output).any()):
-        raise BadExamples("One of these tasks has no answer.")
-    if envelope.kind == "regression":
-        return Answers(values=output, deviations=given.variance.sqrt() if isinstance(given, Gaussian) else None)
-    probabilities = output[:, :ways].softmax(-1)
-    return Answers(tuple(envelope.classes[i] for i in probabilities.argmax(-1).tolist()), probabilities)
+        return [self.bundle.answers(output, q.learned.envelope) for output, q in zip(given, questions, strict=True)]
 
 
 def _each_or_together(

@@ -1,17 +1,14 @@
-"""States as bytes, in the format of a state file, and back."""
+"""What was learned of a task, in memory and as the store keeps it."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from typing import Any
-
-import safetensors.torch
 
 from ...errors import BadFile
 from ...pytree import tree_leaves
-from ...state import FORMAT, Envelope, checksum, pack, unpack
+from ...state import Envelope, from_bytes, to_bytes
 from ..store.kept import Kept
 
 OVERHEAD = 2_048  # bytes of a state besides its tensors: names, classes, Python's own
@@ -39,12 +36,8 @@ class Learned:
 
 
 def packed(learned: Learned) -> Kept:
-    """The bytes that `load_state` reads, once they are a file."""
-    tensors, plan = pack(learned.state)
-    plain = {name: tensor.clone() for name, tensor in tensors.items()}  # safetensors refuses shared memory
-    envelope = json.dumps(dataclasses.asdict(learned.envelope))
-    facts = {"quickstudy": "state", "format": str(FORMAT), "sha256": checksum(plain)}
-    body = safetensors.torch.save(plain, metadata=facts | {"plan": json.dumps(plan), "envelope": envelope})
+    """The bytes of its state file."""
+    body = to_bytes(learned.state, learned.envelope)
     return Kept(hashlib.sha256(body).hexdigest(), body)
 
 
@@ -56,12 +49,4 @@ def unpacked(kept: Kept, cls: type, version: int) -> Learned:
     """
     if hashlib.sha256(kept.body).hexdigest() != kept.sha256:
         raise BadFile("This state was altered after it was kept.")
-    try:
-        length = int.from_bytes(kept.body[:8], "little")
-        about = json.loads(kept.body[8 : 8 + length])["__metadata__"]
-        given = json.loads(about["envelope"])
-        envelope = Envelope(given["learner"], tuple(given["classes"]), given["kind"], tuple(given["feature"]))
-        state: Any = unpack(cls, safetensors.torch.load(kept.body), json.loads(about["plan"]))
-    except (KeyError, TypeError, ValueError, AttributeError, safetensors.SafetensorError) as error:
-        raise BadFile(f"This state does not fit a {cls.__name__}.") from error
-    return Learned(state, envelope, version)
+    return Learned(*from_bytes(kept.body, cls), version)

@@ -15,7 +15,7 @@ from ...study.diagnosis import influence, nearest_support, occlusion, words
 from ...study.diagnosis.answers import columns
 from ..inputs.pictures import shown
 from ..inputs.reading import Input, gathered
-from ..model.batched import Support, numbered
+from ..model.batched import Support
 
 MOST = 40  # examples that each are left out once; more would keep others waiting
 NEAREST = 5
@@ -40,7 +40,7 @@ def explained(bundle: Bundle, support: Support, ids: Sequence[str], asked: Input
         `columns`: the same when a word is left out, or a column is not known.
     """
     learner = bundle.learner
-    _, examples = numbered(bundle, support)
+    _, examples, _ = bundle.support(support.x, support.labels)
     rows, distances = nearest_support(learner, examples, x, NEAREST)
     near = zip(rows[0].tolist(), distances[0].tolist(), strict=True)
     found: dict[str, Any] = {"nearest": [{"example": ids[i], "distance": _finite(d)} for i, d in near], "influence": []}

@@ -11,7 +11,7 @@ import torch
 
 from ...bundle import Bundle
 from ...errors import BadExamples
-from ..model.batched import Labels, Support, fixed_classes
+from ..model.batched import Labels, Support
 from ..store.kept import Example, Task
 
 
@@ -26,7 +26,7 @@ class Labelling:
     """
 
     def __init__(self, bundle: Bundle):
-        self.bundle, self.fixed = bundle, fixed_classes(bundle)
+        self.bundle, self.fixed = bundle, bundle.fixed
 
     def why_not(self, task: Task) -> str | None:
         """What is missing for the task to be answered; None when nothing is."""
