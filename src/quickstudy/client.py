@@ -75,10 +75,18 @@ class Client:
         """The task without one of its examples."""
         return self._json("DELETE", _path(task, "examples", example))
 
-    def rename(self, task: str, name: str | None = None, *, classes: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """The task, or its classes (old name -> new name), under other names."""
-        body = {"rename": dict(classes or {})} | ({} if name is None else {"name": name})
-        return self._json("PATCH", _path(task), body)
+    def change(
+        self,
+        task: str,
+        name: str | None = None,
+        *,
+        rename: Mapping[str, str] | None = None,
+        add: Sequence[str] = (),
+        drop: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """The task under another name, with classes renamed (old -> new), added, or dropped with their examples."""
+        body = {"rename": dict(rename or {}), "add": list(add), "drop": list(drop)}
+        return self._json("PATCH", _path(task), body | ({} if name is None else {"name": name}))
 
     def delete(self, task: str) -> None:
         """Hide a task until it is restored."""

@@ -201,7 +201,7 @@ def test_the_client_says_what_the_service_says(bundles: Path, tmp_path: Path) ->
         assert client.answer([(vector(0), "a"), (vector(1), "b")], [vector(1)])[0]["answer"] == "b"
         assert client.quality(made["id"])["examples"] == 4 and client.explain(made["id"], vector(0))["nearest"]
         assert json.loads(client.export(made["id"]))["name"] == "Birds"
-        assert client.rename(made["id"], "New", classes={"c0": "zero"})["name"] == "New"
+        assert client.change(made["id"], "New", rename={"c0": "zero"}, add=["more"])["name"] == "New"
         first = client.show(made["id"])["items"][0]["id"]
         assert client.forget(made["id"], first)["examples"] == 3
         client.delete(made["id"])

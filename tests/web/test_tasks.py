@@ -67,7 +67,8 @@ def test_a_task_is_renamed_searched_deleted_and_restored(task, served):
     page.get_by_role("article", name="Class barn owl").wait_for()
     assert page.get_by_role("article", name="Class owl", exact=True).count() == 0
     page.goto(served("glyphs"))
-    page.get_by_label("Search tasks").fill("night")
+    with page.expect_response("**/v1/tasks?search=night*"):
+        page.get_by_label("Search tasks").fill("night")
     row = page.get_by_role("listitem").filter(has_text="Night animals")
     row.wait_for()
     row.get_by_label("More for Night animals").click()
@@ -76,6 +77,22 @@ def test_a_task_is_renamed_searched_deleted_and_restored(task, served):
     page.get_by_text("No task is called that.").wait_for()
     page.get_by_role("button", name="Undo").click()
     row.wait_for()
+
+
+def test_classes_come_and_go(task):
+    page = task("ring, cross")
+    page.get_by_label("Name of a new class").fill("wave")
+    page.get_by_role("button", name="Add class").click()
+    card = page.get_by_role("article", name="Class wave")
+    card.locator("input[type=file]").set_input_files([picture("ring")])
+    card.locator(".thumb").wait_for()
+    page.reload()
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Remove the class wave").click()
+    card.wait_for(state="detached")
+    page.get_by_role("button", name="Remove the class cross").click()  # it is empty: nothing is asked
+    page.get_by_role("article", name="Class cross").wait_for(state="detached")
+    assert page.get_by_role("article").count() == 1
 
 
 def test_an_example_is_looked_at_and_removed(task):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from typing import Any, Self
@@ -31,6 +32,7 @@ class Service:
         bundle: that is served.
         store: of the tasks.
         worker: that owns the learner.
+        explainer: that owns a copy of it, so that explanations, which take seconds, keep nobody else waiting.
         tasks: what can be done.
         metrics: what was done.
         onnx: the learner as a file.
@@ -41,6 +43,7 @@ class Service:
     bundle: Bundle
     store: TaskStore
     worker: Worker
+    explainer: Worker
     tasks: Tasks
     metrics: Metrics
     onnx: Onnx
@@ -60,17 +63,28 @@ class Service:
         worker = Worker(
             bundle, store, settings.limits, threads=settings.threads, observe=lambda n: metrics.batch.observe(n)
         )
-        worker.start()
+        explainer = Worker(_twin(bundle), store, settings.limits, threads=settings.threads)
+        for one in (worker, explainer):
+            one.start()
         metrics.watch("quickstudy_waiting", "Requests that wait for the learner.", lambda: worker.waiting)
         metrics.watch("quickstudy_cached_bytes", "States in memory.", lambda: worker.cache.bytes)
         tasks = Tasks(bundle, store, worker, settings.limits)
-        return cls(settings, bundle, store, worker, tasks, metrics, Onnx(settings.bundle), card_of(bundle, settings))
+        onnx, card = Onnx(settings.bundle), card_of(bundle, settings)
+        return cls(settings, bundle, store, worker, explainer, tasks, metrics, onnx, card)
 
     def stop(self) -> None:
         """Finish what was accepted, then let go of everything."""
         self.worker.stop()
+        self.explainer.stop()
         self.tasks.close()
         self.store.database.close()
+
+
+def _twin(bundle: Bundle) -> Bundle:
+    """The bundle with a learner of its own: inner loops put a task's weights into its modules for a moment."""
+    made = dataclasses.replace(bundle, learner=copy.deepcopy(bundle.learner))
+    made.__dict__["encoder"] = bundle.encoder  # which only ever reads
+    return made
 
 
 def card_of(bundle: Bundle, settings: Settings) -> dict[str, Any]:

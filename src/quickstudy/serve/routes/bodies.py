@@ -54,10 +54,12 @@ class MoreExamples(Body):
 
 
 class Changes(Body):
-    """Other names for a task or its classes."""
+    """Other names for a task or its classes (old to new), classes more, and classes taken away with their examples."""
 
     name: Text | None = None
     rename: dict[Text, Text] = {}
+    add: list[Text] = []
+    drop: list[Text] = []
 
 
 class Questions(Body):

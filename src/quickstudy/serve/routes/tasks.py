@@ -24,7 +24,7 @@ from .serving import Serving, shown
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"], responses=RESPONSES)
 BYTES = "application/octet-stream"
-LONGEST = 400  # characters of a text that an item shows
+LONGEST, NUMBERS = 400, 8  # characters of a text, and numbers, that an item shows
 CSV = {"requestBody": {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 
 # What is no JSON comes as bytes, which no model reads.
@@ -63,11 +63,20 @@ async def show_task(serving: Serving, task: Id) -> Response:
 def _item(serving: Service, example: Example) -> dict[str, Any]:
     y = example.label if serving.bundle.kind == "classification" else json.loads(example.label)
     item = {"id": example.id, "y": y[0] if isinstance(y, list) and len(y) == 1 else y, "added": example.added}
-    picture = is_picture(example.given)
-    if not picture and serving.card["takes"] in ("text", "row"):
-        text = json.loads(example.given)
-        item["text"] = (text if isinstance(text, str) else ", ".join(f"{k}: {v}" for k, v in text.items()))[:LONGEST]
-    return item | {"has_picture": picture or _is_drawn(serving)}
+    picture = is_picture(example.given) or _is_drawn(serving)
+    return item | {"has_picture": picture} | ({} if picture else {"text": _text(example.given)})
+
+
+def _text(given: bytes) -> str:
+    """An input that is no picture, in short."""
+    x = json.loads(given)
+    if isinstance(x, str):
+        return x[:LONGEST]
+    if isinstance(x, dict):
+        return ", ".join(f"{name}: {value}" for name, value in x.items())[:LONGEST]
+    numbers = np.asarray(x, dtype=np.float64)
+    text = ", ".join(f"{value:.4g}" for value in numbers.flat[:NUMBERS])
+    return text if numbers.size <= NUMBERS else f"{text}, … ({' × '.join(map(str, numbers.shape))} numbers)"
 
 
 def _is_drawn(serving: Service) -> bool:
@@ -77,8 +86,9 @@ def _is_drawn(serving: Service) -> bool:
 
 @router.patch("/{task}", response_model=Task)
 async def change_task(serving: Serving, task: Id, body: Changes) -> Response:
-    """Another name for a task, or for classes of it."""
-    return JSONResponse(shown(await serving.tasks.edit(task, body.name, body.rename), serving.tasks))
+    """Another name for a task, or for classes of it; other classes."""
+    made = await serving.tasks.edit(task, body.name, rename=body.rename, add=body.add, drop=body.drop)
+    return JSONResponse(shown(made, serving.tasks))
 
 
 @router.delete("/{task}", status_code=204)

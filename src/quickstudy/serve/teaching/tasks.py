@@ -92,23 +92,36 @@ class Tasks:
 
         return await self._change(task, edit, "an example taken away")
 
-    async def edit(self, task: str, name: str | None, rename: Mapping[str, str]) -> Task:
-        """The task, or its classes, under other names."""
+    async def edit(
+        self,
+        task: str,
+        name: str | None = None,
+        *,
+        rename: Mapping[str, str] | None = None,
+        add: Sequence[str] = (),
+        drop: Sequence[str] = (),
+    ) -> Task:
+        """The task, or its classes, under other names; with more classes, or without some and their examples."""
+        rename = rename or {}
 
         def edit(task: Task, there: list[Example]) -> tuple[Task, list[Example]]:
-            lacking = [old for old in rename if old not in task.classes]
-            classes = tuple(rename.get(c, c) for c in task.classes)
+            lacking = [old for old in (*rename, *drop) if old not in task.classes]
             if lacking:
                 raise NoSuchTask(f"The task has no class '{lacking[0]}'.")
-            if rename and self.labels.fixed:
+            if (rename or add or drop) and (self.labels.fixed or self.bundle.kind != "classification"):
                 raise Conflict("The classes of this learner are fixed; a task cannot have others.")
+            classes = (*(rename.get(c, c) for c in task.classes if c not in drop), *add)
             if len(set(classes)) < len(classes):
                 raise Conflict("Two classes would have one name; give one of them another.")
-            moved = [dataclasses.replace(e, label=rename.get(e.label, e.label)) for e in there]
-            return dataclasses.replace(task, name=name or task.name, classes=classes), moved if rename else there
+            changed = dataclasses.replace(task, name=name or task.name, classes=classes)
+            if not rename and not drop:
+                return changed, there
+            left = [e for e in there if e.label not in drop]
+            return changed, [dataclasses.replace(e, label=rename.get(e.label, e.label)) for e in left]
 
         words = [f"called '{name}'"] if name else []
         words += [f"'{old}' called '{new}'" for old, new in rename.items()]
+        words += [f"given the class '{one}'" for one in add] + [f"'{one}' taken away" for one in drop]
         return await self._change(task, edit, "; ".join(words) or "left as it was")
 
     async def current(self, task: str) -> Task:

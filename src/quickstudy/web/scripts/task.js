@@ -10,7 +10,6 @@ const path = `/tasks/${encodeURIComponent(id)}`;
 const TOGETHER = 20; // examples that are sent at a time
 const classes = bundle.kind === "classification";
 const cards = new Map(); // class -> { element, draw }
-const named = []; // classes that have no example yet, and so are nobody's but this page's
 let task = { classes: [], items: [], history: [] };
 
 async function refresh() {
@@ -55,7 +54,8 @@ function card(name) {
   title.addEventListener("keydown", (event) => event.key === "Enter" && title.blur());
   const element = el("article", { class: "card", "aria-label": `Class ${name}` });
   const give = giver(name, (inputs) => teach(inputs, name), element);
-  element.append(el("header", { class: "line spread" }, title, number), give, thumbs);
+  const away = el("button", { class: "quiet", "aria-label": `Remove the class ${name}`, onclick: () => drop(name) }, "✕");
+  element.append(el("header", { class: "line spread" }, title, number, bundle.classes.length ? "" : away), give, thumbs);
   return { element, draw };
 }
 
@@ -86,9 +86,7 @@ async function rename(name, title) {
     return;
   }
   try {
-    const place = named.indexOf(name);
-    if (place >= 0) named[place] = wanted;
-    else await api("PATCH", path, { rename: { [name]: wanted } });
+    await api("PATCH", path, { rename: { [name]: wanted } });
   } catch (error) {
     title.value = name;
     throw error;
@@ -96,9 +94,17 @@ async function rename(name, title) {
   await refresh();
 }
 
+function drop(name) {
+  const many = task.items.filter(({ y }) => y === name).length;
+  if (many && !confirm(`Remove “${name}” and its ${count(many, "example")}? This cannot be undone.`)) return;
+  attempt(async () => {
+    await api("PATCH", path, { drop: [name] });
+    await refresh();
+  });
+}
+
 function draw() {
-  const there = task.classes.map(({ name }) => name);
-  const wanted = classes ? [...there, ...named.filter((name) => !there.includes(name))] : [""];
+  const wanted = classes ? task.classes.map(({ name }) => name) : [""];
   for (const [name, { element }] of cards)
     if (!wanted.includes(name)) {
       element.remove();
@@ -150,9 +156,11 @@ find("add").addEventListener("submit", (event) => {
   const name = field.value.trim();
   if (!name) return;
   if (cards.has(name)) return tell(`There is a class “${name}” already.`, { bad: true });
-  named.push(name);
-  field.value = "";
-  draw();
+  attempt(async () => {
+    await api("PATCH", path, { add: [name] });
+    field.value = "";
+    await refresh();
+  });
 });
 
 const title = find("name");
