@@ -132,10 +132,10 @@ class Study:
         )
         start = time.perf_counter()
         tests = {row.entry.name: judged(row.learner, self.source, "test", self.tests) for row in (chosen, baseline)}
-        few = self._affordable([result.seconds / result.tasks for result in tests.values()])
         for row in (chosen, baseline):
-            by_shots = curve(row.learner, self.source, "test", few)
-            tests[row.entry.name] = dataclasses.replace(tests[row.entry.name], by_shots=by_shots)
+            result = tests[row.entry.name]
+            by_shots = curve(row.learner, self.source, "test", self._affordable(result.seconds / result.tasks))
+            tests[row.entry.name] = dataclasses.replace(result, by_shots=by_shots)
         comparison = compare(
             tests[chosen.entry.name], tests[baseline.entry.name], names=(chosen.entry.name, baseline.entry.name)
         )
@@ -171,13 +171,13 @@ class Study:
         )
         yield Event("saved", self.spent / self.budget, str(self.out / "bundle"))
 
-    def _affordable(self, seconds: list[float]) -> int:
-        """Tasks of a curve, given what a task takes each learner: half of the time left, at least 20, at most `tests`.
+    def _affordable(self, seconds: float) -> int:
+        """Tasks of a curve, given what a task takes the learner: a third of the time left, at least 20, at most `tests`.
 
         With more examples a task takes longer, twice as long on average by a rough guess.
         """
-        left = 0.5 * (self.budget - self.spent)
-        return int(min(self.tests, max(FEWEST, left / (2 * len(SHOTS) * max(sum(seconds), 1e-6)))))
+        left = self.budget - self.spent
+        return int(min(self.tests, max(FEWEST, left / (3 * 2 * len(SHOTS) * max(seconds, 1e-6)))))
 
     def _diagnose(self, rows: list[Row], chosen: Row) -> Generator[Event, None, list[Diagnosis]]:
         start, found = time.perf_counter(), []

@@ -26,6 +26,6 @@ def kernel_ridge(
     >>> left_out.squeeze().round(decimals=1)
     tensor([4.5000, 3.0000, 1.5000])
     """
-    inverse = torch.linalg.inv(kernel + penalty * torch.eye(len(y), dtype=kernel.dtype, device=kernel.device))
+    inverse = torch.linalg.inv(kernel + penalty * torch.eye(y.shape[0], dtype=kernel.dtype, device=kernel.device))
     weights = inverse @ y
     return weights, y - weights / inverse.diagonal(dim1=-2, dim2=-1).unsqueeze(-1)

@@ -36,9 +36,9 @@ def one_against_all(
     >>> weights.shape, bool(weights[0, 0] < 0 < weights[0, 1])
     (torch.Size([1, 2]), True)
     """
-    real = x.new_ones(len(x), 1) if mask is None else mask.to(x.dtype).unsqueeze(-1)
+    real = x.new_ones(x.shape[0], 1) if mask is None else mask.to(x.dtype).unsqueeze(-1)
     z = torch.cat([x, torch.ones_like(x[:, :1])], 1) * real
-    fewer = len(z) < z.shape[1]
+    fewer = z.shape[0] < z.shape[1]
     # The optimum lies in the span of the examples, w = z^T c: where they are few the unknowns are c, and z w = z z^T c.
     # No step divides by the curvature p (1 - p), as the paper writes it, for it vanishes where a class is sure.
     basis = z @ z.transpose(-1, -2) if fewer else z

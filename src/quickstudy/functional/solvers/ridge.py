@@ -29,7 +29,7 @@ def ridge(
     >>> round(weights.item(), 3), round(intercept.item(), 3)
     (2.0, 1.0)
     """
-    real = x.new_ones(len(x), 1) if mask is None else mask.to(x.dtype).unsqueeze(-1)
+    real = x.new_ones(x.shape[0], 1) if mask is None else mask.to(x.dtype).unsqueeze(-1)
     count = real.sum(0).clamp(min=1)
     x_mean, y_mean = (x * real).sum(0) / count, (y * real).sum(0) / count
     # With both sides centred the best intercept is known, and the penalty falls on the slopes alone.

@@ -56,7 +56,7 @@ class Majority(Learner):
 
     def predict(self, state: Tally, x: Float[Tensor, "q ..."]) -> Float[Tensor, "q answers"]:
         shares = state.sums / state.count.clamp(min=1)
-        return (shares if state.ways is None else shares.log()).expand(len(x), -1)
+        return (shares if state.ways is None else shares.log()).expand(x.shape[0], -1)
 
     def update(self, state: Tally, examples: Examples) -> Tally:
         more = self.adapt(examples)

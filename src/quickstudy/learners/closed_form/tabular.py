@@ -104,7 +104,7 @@ class Tabular(Learner):
         member = F.one_hot(support.y, support.ways).to(x.dtype)
         # Logarithms of the numbers of rows a class, of columns that vary, and of classes.
         columns = (spread > 0).sum().clamp(min=1).to(x.dtype)
-        about = torch.stack([x.new_tensor(len(x) / support.ways), columns, x.new_tensor(support.ways)]).log()
+        about = torch.stack([member.sum(0).mean(), columns, torch.ones_like(member[0]).sum()]).log()
         relevance = self._relevance(numbers, member, about, spread)
         left_open = self.start + self.table(about.unsqueeze(0)).squeeze(0)
         width, penalty, (freedom, temper, shrink) = left_open[:K].exp(), left_open[K:-3].exp(), left_open[-3:].unbind()

@@ -95,7 +95,7 @@ class Generated(MovesWeights):
         """The mean over the examples of what each says; padding says nothing."""
         policy = "running" if self.statistics == "running" else "batch"
         inputs = call(self.reader, {}, support.x, policy=policy)
-        if inputs.shape != (len(support), self.width):
+        if inputs.shape != (support.y.shape[0], self.width):
             raise UserError(
                 f"The reader makes {tuple(inputs.shape)} of {len(support)} inputs, but width={self.width} asks for"
                 f" {(len(support), self.width)}; set width to the length of the reader's answers."

@@ -55,7 +55,7 @@ class Relation(Embeds):
         return Prototypes(*class_sums(z.flatten(1), support.y, support.ways, support.mask))
 
     def answer(self, state: Prototypes, z: Float[Tensor, "q ..."]) -> Float[Tensor, "q ways"]:
-        logits = call(self.relation, {}, _pairs(state, z), policy="running").view(len(z), -1)
+        logits = call(self.relation, {}, _pairs(state, z), policy="running").view(z.shape[0], -1)
         return torch.where(state.counts > 0, logits, -torch.inf)
 
     def update(self, state: Prototypes, examples: Examples) -> Prototypes:
@@ -77,5 +77,5 @@ class Relation(Embeds):
 def _pairs(state: Prototypes, z: Float[Tensor, "q c ..."]) -> Float[Tensor, "pairs cc ..."]:
     """Every query with every class, one after the other along the channels; a query's pairs stand together."""
     classes = state.sums.unflatten(1, z.shape[1:])
-    shape = (len(z), len(classes), *z.shape[1:])
+    shape = (z.shape[0], classes.shape[0], *z.shape[1:])
     return torch.cat([classes.unsqueeze(0).expand(shape), z.unsqueeze(1).expand(shape)], 2).flatten(0, 1)

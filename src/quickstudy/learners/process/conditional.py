@@ -74,7 +74,7 @@ class ConditionalProcess(ReadsSet):
     def write(self, support: Examples) -> Code:
         codes = on_real(self.coder, self.labelled(support), support.mask)
         if support.mask is None:
-            count = codes.new_full((), len(support))
+            count = codes.new_ones(codes.shape[-2]).sum()
         else:
             count = support.mask.sum(-1).to(codes.dtype)
         return Code(codes.sum(-2), count, support.ways)

@@ -64,7 +64,7 @@ class ReadsSet(Learner):
 
     def predict(self, state: Any, x: Float[Tensor, "q ..."]) -> Output:
         # Without labels, which `answer` does not look at.
-        query = Examples(self._embed(x), x.new_zeros(len(x), self.outputs))
+        query = Examples(self._embed(x), x.new_zeros(x.shape[0], self.outputs))
         return self._output(self.answer(state, query), state.ways)
 
     def loss(self, tasks: Task, *, rng: Rng | None = None) -> Loss:
