@@ -2,7 +2,7 @@
 """Set quickstudy up in an environment of its own, and run it there.
 
     python3 setup_and.py study [...]     quickstudy study ..., and so for every other command of quickstudy
-    python3 setup_and.py test [...]      the tests: pytest ...
+    python3 setup_and.py test [...]      the tests, as many at a time as there are cores: pytest ...
     python3 setup_and.py check           all that CI checks
 
 The first run needs a network and a few minutes; later runs start at once. The environment is the folder .venv
@@ -18,10 +18,12 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 OLDEST, NEWEST = (3, 11), (3, 14)  # newest: the last for which there is a wheel of the torch in constraints.txt
 ROOT = Path(__file__).resolve().parent
+TESTS = ["pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
 CPU_WHEELS = ["--index-url", "https://download.pytorch.org/whl/cpu", "--retries", "1", "--timeout", "15"]
 
 
@@ -135,12 +137,22 @@ def check(python, arguments):
     tools = [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]]
     scripts = [[f"benchmarks/{path.name}", "--quick"] for path in sorted((ROOT / "benchmarks").glob("[!_]*.py"))]
     scripts += [["docs/make.py", "--check"]] if (ROOT / "docs" / "make.py").exists() else []
-    failed = []
-    for step in [*tools, *scripts, ["pytest", *arguments]]:
+
+    def shown(step):
         print("\n==", *step, flush=True)
-        how = [] if step in scripts else ["-P", "-m"]
-        if subprocess.call([str(python), *how, *step], cwd=str(ROOT)):
-            failed.append(" ".join(step))
+        return subprocess.call([str(python), "-P", "-m", *step], cwd=str(ROOT))
+
+    def held_back(step):
+        done = subprocess.run([str(python), *step], cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        print("\n==", *step, "\n" + done.stdout.decode(errors="replace"), end="", flush=True)
+        return done.returncode
+
+    codes = [(step, shown(step)) for step in tools]
+    with ThreadPoolExecutor(os.cpu_count()) as several:
+        codes += zip(scripts, several.map(held_back, scripts), strict=True)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many tests run at a time as there are cores
+    codes += [(TESTS, shown([*TESTS, *arguments]))]
+    failed = [" ".join(step) for step, code in codes if code]
     print("\ncheck: " + ("FAILED: " + ", ".join(failed) if failed else "all passed"))
     return 1 if failed else 0
 
@@ -169,7 +181,8 @@ def main(words):
         if words[0] != "test":
             return become(environment.bin / "quickstudy", *words)
         os.chdir(str(ROOT))
-        return become(environment.python, "-P", "-m", "pytest", *words[1:])
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        return become(environment.python, "-P", "-m", *TESTS, *words[1:])
     except Stop as stop:
         status, message = stop.args
         say(message)

@@ -129,7 +129,7 @@ def test_the_tests_bring_the_dev_extra_once(setup, steps, became):
     for word in ("study", "test", "test", "study"):
         setup.main([word])
     assert [words for words in steps.pips if words != CPU_BUILD] == [PACKAGE, PACKAGE + "[dev]"]
-    assert became[1][1:] == ["-P", "-m", "pytest"]
+    assert became[1][1:5] == ["-P", "-m", "pytest", "-n"]
 
 
 def test_a_failing_pip_is_shown_and_the_next_run_goes_on(setup, steps, became, capsys):
@@ -234,17 +234,28 @@ def test_check_goes_on_after_a_failure_and_ends_with_the_tests(setup, steps, mon
         (setup.ROOT / name).parent.mkdir(exist_ok=True)
         (setup.ROOT / name).touch()
     called: list[str] = []
+    monkeypatch.setattr(setup.os, "cpu_count", lambda: 1)  # one script at a time, so that their order is known
 
     def call(command, cwd):
         assert cwd == str(setup.ROOT)
         called.append(" ".join(command[1:]).replace("-P -m ", ""))
         return int("format" in command)
 
+    def run(command, **how):
+        if not command[1].endswith(".py"):
+            return steps(command, **how)
+        call(command, how["cwd"])
+        return subprocess.CompletedProcess(command, 3 * ("speed" in command[1]), b"says")
+
     monkeypatch.setattr(setup.subprocess, "call", call)
+    monkeypatch.setattr(setup.subprocess, "run", run)
     assert setup.main(["check"]) == 1
     assert called[:3] == ["ruff check", "ruff format --check", "mypy"]
-    assert called[3:] == ["benchmarks/speed.py --quick", "docs/make.py --check", "pytest"]
-    assert capfd.readouterr().out.endswith("check: FAILED: ruff format --check\n")
+    assert called[3:5] == ["benchmarks/speed.py --quick", "docs/make.py --check"]
+    assert called[5].startswith("pytest -n auto") and len(called) == 6
+    out = capfd.readouterr().out
+    assert out.index("== benchmarks/speed.py --quick") < out.index("says") < out.index("== docs/make.py --check")
+    assert out.endswith("check: FAILED: ruff format --check, benchmarks/speed.py --quick\n")
 
 
 def test_the_exit_status_of_the_program_is_passed_on(setup, steps, monkeypatch):

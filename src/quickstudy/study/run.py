@@ -172,7 +172,7 @@ class Study:
         yield Event("saved", self.spent / self.budget, str(self.out / "bundle"))
 
     def _affordable(self, seconds: float) -> int:
-        """Tasks of a curve, given what a task takes the learner: a third of the time left, 20 at least, `tests` at most.
+        """Tasks of a curve, given what one takes the learner: a third of the time left, 20 at least, `tests` at most.
 
         With more examples a task takes longer, twice as long on average by a rough guess.
         """
