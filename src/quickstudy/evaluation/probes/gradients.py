@@ -86,10 +86,14 @@ def looped_and_vectorised(learner: Learner, tasks: Sequence[Task], limit: float 
         return inapplicable(name, why)
     batch, count = stack(tasks), len(tasks)
     looped, _ = _step(learner, batch, Plan("loop", 1, "contract"))
-    worst, traced = 0.0, ""
-    for plan in (Plan("vmap", count, "contract"), Plan("flat", count, "contract"), Plan("flat", 1, "contract", 2)):
+    worst, traced = 0.0, "not traced (nothing trains it by gradients)"
+    ways = [Plan("vmap", count, "contract")]
+    if learner.meta_gradient != "none":
+        ways += [Plan("flat", count, "contract"), Plan("flat", 1, "contract", 2)]
+    for plan in ways:
         found, refused = _step(learner, batch, plan)
-        traced = f"not traced ({refused})" if refused else "traced too"
+        if plan.how == "flat":
+            traced = f"not traced ({refused})" if refused else "traced too"
         worst = max(worst, *(_apart(a, b) for a, b in zip(looped, found, strict=True)))
     says = f"objective and gradient differ by {worst:.1e}, limit {limit:.0e}; {traced}"
     return Finding(name, worst < limit, says, worst, limit)
