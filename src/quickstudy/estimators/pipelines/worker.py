@@ -1,9 +1,9 @@
 """A process that fits pipelines for another one, which can end it when it takes too long, and with which it ends.
 
-    python -m quickstudy.estimators.automl.worker
+    python -m quickstudy.estimators.pipelines.worker
 
 reads pickled questions from standard input and writes pickled answers to standard output; it is started by `Worker`
-and by nobody else.
+and by nobody else. Both ends are this library, on a pipe that nobody else can write to: no pickle comes from outside.
 """
 
 from __future__ import annotations
