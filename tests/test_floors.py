@@ -9,7 +9,7 @@ HOUSE = Path(__file__).parents[1] / "src" / "quickstudy"
 
 FLOOR = {
     "errors": 1, "functional": 1, "nets": 1, "rng": 1, "pytree": 1, "storage": 1,
-    "version": 1, "arguments": 1, "catalogue": 1, "machine": 1,
+    "version": 1, "arguments": 1, "catalogue": 1, "machine": 1, "extras": 1,
     "client": 2, "task": 2, "state": 2, "engine": 2, "outputs": 2,
     "learner": 3, "tasks": 3, "encoders": 3,
     "learners": 4, "loops": 4, "evaluation": 4,
@@ -24,7 +24,7 @@ FLOOR = {
 # Rooms of one floor that may look at each other, because the design says so.
 SIBLINGS = {
     ("state", "pytree"), ("rng", "errors"), ("storage", "errors"), ("functional", "errors"), ("nets", "errors"),
-    ("engine", "task"), ("bundle", "recipe"), ("encoders", "tasks"), ("export", "bundle"),
+    ("extras", "errors"), ("engine", "task"), ("bundle", "recipe"), ("encoders", "tasks"), ("export", "bundle"),
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from ..encoders.protocol import brought_in
+from ..extras import brought_in
 
 
 @click.command("serve")

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from .protocol import BadInputs, brought_in
+from ..extras import brought_in
+from .protocol import BadInputs
 
 LONGEST = 10_000  # characters of a SMILES string
 

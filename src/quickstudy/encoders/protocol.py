@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from torch import Tensor
 
-from ..errors import BadExamples, UserError
+from ..errors import BadExamples
 
 SHOWN = 5  # bad rows that a message names
 
@@ -64,23 +63,3 @@ class BadInputs(BadExamples):
     def moved(self, rows: Sequence[int]) -> BadInputs:
         """The same for inputs that were taken out of a longer list, where they stand at `rows`."""
         return BadInputs({rows[row]: problem for row, problem in self.problems.items()}, self.remedy)
-
-
-def brought_in(module: str, what: str, extra: str) -> Any:
-    """A module that only some encoders need.
-
-    Raises:
-        UserError: it is not installed, or does not run here; with the extra that brings it.
-    """
-    package = module.split(".")[0]
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if (error.name or package).split(".")[0] != package:
-            raise UserError(f"{what} needs {package}, which lacks {error.name}: pip install {error.name}") from error
-        raise UserError(f"{what} needs {package}, which is not here: pip install 'quickstudy[{extra}]'") from error
-    except Exception as error:  # such as torchvision's beside another build of torch
-        raise UserError(
-            f"{what} needs {package}, which is installed and fails ({type(error).__name__}: {error}); install it again"
-            f" beside this build of torch: pip install --force-reinstall 'quickstudy[{extra}]'"
-        ) from error

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..encoders.protocol import brought_in
+from ..extras import brought_in
 from .checking import Run
 from .graphs import Graph
 from .refused import NotExportable

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import MissingData, UserError
+from ...extras import brought_in
 from ...tasks.datasets.download import hash_of
 from ..images import Pixels
-from ..protocol import brought_in
 from ..text import check_texts
 from .mobilenet_v2 import seen_by
 

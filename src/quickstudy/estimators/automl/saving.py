@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Any
 
-from ...errors import BadFile, UserError
+from ...errors import BadFile
+from ...extras import brought_in
 from ...storage import write_atomically
 from ..pipelines.columns import ColumnReader
 
@@ -49,7 +49,7 @@ def save_auto(estimator: Any, path: str | Path) -> Path:
     state = {name: getattr(estimator, name) for name in FITTED if hasattr(estimator, name)}
     options = {name: getattr(estimator, name) for name in OPTIONS}
     content = {"format": FORMAT, "kind": type(estimator).__name__, "options": options, "fitted": state}
-    write_atomically(Path(path), _skops().dumps(content))
+    write_atomically(Path(path), brought_in("skops.io", "Saving a predictor", "automl").dumps(content))
     return Path(path)
 
 
@@ -61,7 +61,7 @@ def load_auto(path: str | Path) -> Any:
     """
     from .auto import AutoClassifier, AutoRegressor
 
-    skops = _skops()
+    skops = brought_in("skops.io", "Saving a predictor", "automl")
     try:
         strange = sorted(set(skops.get_untrusted_types(file=path)) - TRUSTED)
         if strange:
@@ -78,10 +78,3 @@ def load_auto(path: str | Path) -> Any:
     except Exception as error:  # skops and what it calls raise several kinds
         raise BadFile(f"{path} cannot be read as a predictor of AutoML: {error!r}.") from error
     return made
-
-
-def _skops() -> Any:
-    try:
-        return importlib.import_module("skops.io")
-    except ImportError as error:
-        raise UserError("Saving predictors needs skops: pip install 'quickstudy[automl]'") from error

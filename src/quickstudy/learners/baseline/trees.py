@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from typing import Any
 
@@ -12,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...errors import UserError
+from ...extras import brought_in
 from ...learner import Learner
 from ...rng import Rng
 from ...task import Examples
@@ -53,8 +53,7 @@ class Trees(Learner):
         if rounds < 1 or (leaf is not None and leaf < 1):
             raise UserError(f"Trees need a round and an example a leaf at least; got rounds={rounds}, leaf={leaf}.")
         self.rounds, self.lr, self.leaf = rounds, lr, leaf
-        if importlib.util.find_spec("sklearn") is None:
-            raise UserError("Boosted trees are scikit-learn's, which is not here: pip install 'quickstudy[sklearn]'")
+        brought_in("sklearn", "A learner of boosted trees", "sklearn")  # said now, and not after a long training
 
     def adapt(self, support: Examples, description: Tensor | None = None, *, rng: Rng | None = None) -> Neighbours:
         del description, rng

@@ -9,9 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...errors import UserError
+from ...extras import brought_in
 from .unordered import Trials, Unordered, at_random
-
-WITHOUT = "TPE is Optuna's, which is not installed; run: pip install 'quickstudy[automl]'."
 
 
 class TPE(Unordered):
@@ -41,10 +40,7 @@ class TPE(Unordered):
 
     def _asked(self, state: Trials) -> Float[Tensor, " e"]:
         """The point that Optuna would try next."""
-        try:
-            import optuna
-        except ImportError as error:
-            raise UserError(WITHOUT) from error
+        optuna = brought_in("optuna", "TPE", "automl")
         seed = (int(state.key) + len(state.y)) % 2**32
         sampler = optuna.samplers.TPESampler(
             n_startup_trials=self.starts, multivariate=True, seed=seed, warn_independent_sampling=False

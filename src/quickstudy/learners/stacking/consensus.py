@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...errors import BadExamples, UserError
+from ...extras import brought_in
 
 
 def co_association(clusterings: Int[Tensor, "m n"], weights: Sequence[float] | None = None) -> Float[Tensor, "n n"]:
@@ -53,11 +54,7 @@ def consensus(
     """
     if not 1 <= clusters <= clusterings.shape[1]:
         raise UserError(f"{clusterings.shape[1]} rows cannot make {clusters} clusters.")
-    try:
-        from sklearn.cluster import AgglomerativeClustering
-    except ImportError as error:
-        message = "Consensus clustering is scikit-learn's linkage, which is not here: pip install 'quickstudy[sklearn]'"
-        raise UserError(message) from error
+    linkage = brought_in("sklearn.cluster", "Consensus clustering", "sklearn").AgglomerativeClustering
     apart = 1 - co_association(clusterings, weights).double().numpy()
-    linked = AgglomerativeClustering(clusters, metric="precomputed", linkage="average").fit(apart)
+    linked = linkage(clusters, metric="precomputed", linkage="average").fit(apart)
     return torch.from_numpy(np.asarray(linked.labels_, dtype=np.int64))

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ...errors import BadExamples, UserError
+from ...errors import BadExamples
+from ...extras import brought_in
 from ...rng import Rng
 
 NEIGHBOURS = (10, 50)
@@ -42,22 +43,20 @@ def detect(x: Float[Tensor, "n d"], *, rng: Rng | None = None) -> Float[Tensor, 
     """
     if len(x) < 3 or not bool(torch.isfinite(x).all()):
         raise BadExamples(f"Detectors need three rows of finite numbers; got {len(x)} rows; fill in what is NaN first.")
-    try:
-        from sklearn.ensemble import IsolationForest
-        from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
-    except ImportError as error:
-        raise UserError("Detectors are scikit-learn's, which is not here: pip install 'quickstudy[sklearn]'") from error
+    neighbors, ensemble = (
+        brought_in(f"sklearn.{n}", "Detecting anomalies", "sklearn") for n in ("neighbors", "ensemble")
+    )
     raw = x.double().cpu().numpy()
     spread = raw.std(0)
     z = (raw - raw.mean(0)) / np.where(spread > 0, spread, 1)
     found = []
     for k in (min(k, len(z) - 1) for k in NEIGHBOURS):
-        found.append(NearestNeighbors(n_neighbors=k).fit(z).kneighbors()[0][:, -1])
+        found.append(neighbors.NearestNeighbors(n_neighbors=k).fit(z).kneighbors()[0][:, -1])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of rows that are there many times, which is what the table is like
-            found.append(-LocalOutlierFactor(n_neighbors=k).fit(z).negative_outlier_factor_)
+            found.append(-neighbors.LocalOutlierFactor(n_neighbors=k).fit(z).negative_outlier_factor_)
     seed = (rng or Rng(0)).at("forest").number % 2**32
-    found.append(-IsolationForest(n_estimators=200, random_state=seed).fit(z).score_samples(z))
+    found.append(-ensemble.IsolationForest(n_estimators=200, random_state=seed).fit(z).score_samples(z))
     _, sizes, axes = np.linalg.svd(z, full_matrices=False)
     inside, variance = z @ axes.T, sizes**2 / len(z)
     kept = np.cumsum(variance) <= max(KEPT * variance.sum(), variance[0])

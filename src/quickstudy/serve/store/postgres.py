@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...encoders.protocol import brought_in
 from ...errors import UserError
+from ...extras import brought_in
 from ..problems import StoreDown
 from .database import Execute
 

@@ -51,7 +51,7 @@ def describe(
     Raises:
         BadExamples: an empty table, or a target of another length or without a value.
         UnknownName: no such group or kind.
-        MissingData: landmarkers without scikit-learn.
+        UserError: landmarkers without scikit-learn.
 
     >>> found = describe([[1.0, "red"], [2.0, "blue"], [3.0, "red"]], ["yes", "no", "yes"], groups=["simple"])
     >>> found["share_categorical"], found["classes"], len(found)

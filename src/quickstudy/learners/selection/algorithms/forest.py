@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ....errors import UserError
+from ....extras import brought_in
 from ....functional.solvers.forest import Forest, tree_answers
 from .selector import Selector
 
@@ -78,12 +79,8 @@ def grown(
     weight: Float[Tensor, " n"] | None = None,
 ) -> Forest:
     """Extremely randomised trees of scikit-learn, as tensors; examples may differ in weight."""
-    try:
-        from sklearn.ensemble import ExtraTreesRegressor
-    except ImportError as error:
-        message = "Forests are grown by scikit-learn, which is not here: pip install 'quickstudy[sklearn]'"
-        raise UserError(message) from error
-    model = ExtraTreesRegressor(trees, min_samples_leaf=leaf, max_features=share, random_state=0)
+    ensemble = brought_in("sklearn.ensemble", "Growing a forest", "sklearn")
+    model = ensemble.ExtraTreesRegressor(trees, min_samples_leaf=leaf, max_features=share, random_state=0)
     given = None if weight is None or not bool((weight > 0).any()) else weight.numpy()
     model.fit(x.numpy(), y.squeeze(1).numpy() if y.shape[1] == 1 else y.numpy(), given)
     return joined([_laid_out(estimator.tree_) for estimator in model.estimators_])

@@ -5,13 +5,12 @@ The columns are standardised, what is missing being the mean, and categories one
 
 from __future__ import annotations
 
-import importlib
 import math
 from typing import Any
 
 import numpy as np
 
-from ....errors import MissingData
+from ....extras import brought_in
 from ....rng import Rng
 from ..sample import Sample
 
@@ -67,12 +66,7 @@ def _score(sample: Sample, named: str, **options: Any) -> float:
     regression = sample.ways is None
     if regression and name == "GaussianNB":
         return math.nan
-    try:
-        models = importlib.import_module(f"sklearn.{module}")
-    except ImportError as error:
-        raise MissingData(
-            "Landmarkers train models of scikit-learn: pip install 'quickstudy[sklearn]', or leave their group out."
-        ) from error
+    models = brought_in(f"sklearn.{module}", "The group 'landmarkers' of meta-features", "sklearn")
     ending = {"GaussianNB": "", "Ridge": "" if regression else "Classifier"}
     kind = getattr(models, name + ending.get(name, "Regressor" if regression else "Classifier"))
     x, y, fold = _dealt(sample)

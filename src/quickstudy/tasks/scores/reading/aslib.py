@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 
 from ....errors import BadFile, MissingData, UnknownName
+from ....extras import brought_in
 from ...datasets.named import data_folder
 from .columns import columns, number
 from .scenario import Scenario
@@ -29,7 +29,7 @@ def read_aslib(folder: str | Path, *, steps: Sequence[str] | None = None) -> Sce
     Raises:
         BadFile: a file is missing or damaged; the message names it.
         UnknownName: a step that the scenario does not have.
-        MissingData: the description is YAML, and PyYAML is not installed.
+        UserError: the description is YAML, and PyYAML is not installed.
     """
     folder = Path(folder)
     about = _description(folder)
@@ -119,10 +119,7 @@ def _description(folder: Path) -> dict[str, Any]:
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        yaml: Any = importlib.import_module("yaml")
-    except ImportError as error:
-        raise MissingData(f"Reading {path} needs PyYAML: pip install 'quickstudy[automl]'") from error
+    yaml = brought_in("yaml", f"Reading {path}", "automl")
     try:
         return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, TypeError, ValueError) as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....errors import BadExamples, UnknownName, UserError
+from ....extras import brought_in
 from ..settings import Choice
 from ..space import Space
 from ..table import ScoreTable
@@ -120,10 +121,7 @@ def _check(study: optuna.Study, first: optuna.Study) -> None:
 
 
 def _stored(storage: str) -> list[optuna.Study]:
-    try:
-        import optuna
-    except ImportError as error:
-        raise UserError("Reading a storage of Optuna needs Optuna: pip install 'quickstudy[automl]'") from error
+    optuna = brought_in("optuna", "Reading a storage of Optuna", "automl")
     try:
         names = optuna.get_all_study_names(storage)
     except Exception as error:  # whatever the driver of the database raises
