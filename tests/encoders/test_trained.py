@@ -14,11 +14,12 @@ import torch
 from torch import nn
 
 from quickstudy.encoders.cache.encoded import encoded
-from quickstudy.encoders.protocol import BadInputs, brought_in
+from quickstudy.encoders.protocol import BadInputs
 from quickstudy.encoders.trained import mobilenet_v2 as module
 from quickstudy.encoders.trained.by_name import MINILM, Sentences, Timm
 from quickstudy.encoders.trained.mobilenet_v2 import MobileNetV2, weights, weights_here
 from quickstudy.errors import BadFile, MissingData, UserError
+from quickstudy.extras import brought_in
 
 HERE = weights_here() is not None
 GREY = np.full((1, 40, 40), 128, dtype=np.uint8)
