@@ -33,6 +33,8 @@ from quickstudy.recipe import Recipe
 
 PROTO = "Snell et al. 2017, arXiv:1703.05175"
 FINN = "Finn et al. 2017, arXiv:1703.03400"
+SNELL = {(5, 1): 98.8, (5, 5): 99.7, (20, 1): 96.0, (20, 5): 98.9}
+DISTORTED = "pictures distorted in training"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,15 +57,17 @@ class Run:
     works: tuple[Work, ...]
 
 
-def _shots(ways: int, shots: int, figure: float) -> Work:
+def _shots(ways: int, shots: int, variant: str = "") -> Work:
     options = {"ways": ways, "shots": shots, "queries": 15}
-    return Work(f"omniglot/{ways}-way-{shots}-shot", options, f"{figure} ({PROTO}, table 1)")
+    figure = SNELL[ways, shots]
+    return Work(f"omniglot/{ways}-way-{shots}-shot", options, f"{figure} ({PROTO}, table 1)", variant=variant)
 
 
 FIVE = {"ways": 5, "shots": 1}
 RUNS = (
-    Run("omniglot-prototypical", "prototypical", (_shots(5, 1, 98.8), _shots(20, 1, 96.0))),
-    Run("omniglot-prototypical-5-shot", "prototypical", (_shots(5, 5, 99.7), _shots(20, 5, 98.9))),
+    Run("omniglot-prototypical", "prototypical", (_shots(5, 1), _shots(20, 1))),
+    Run("omniglot-prototypical-5-shot", "prototypical", (_shots(5, 5), _shots(20, 5))),
+    Run("omniglot-prototypical-distorted", "prototypical", tuple(_shots(*cell, DISTORTED) for cell in SNELL)),
     Run(
         "omniglot-maml",
         "maml",

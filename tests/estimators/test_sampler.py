@@ -197,3 +197,11 @@ def test_new_configurations_are_weighed_beside_those_of_the_past() -> None:
     assert len(fresh) == 5 and advisor.predict(fresh).mean.isfinite().all()
     advisor.tell(fresh[0], 0.5)
     assert fresh[0] not in advisor.candidates() and len(advisor.candidates()) == len(TRIED) + 5
+
+
+def test_a_learner_of_encodings_is_made_for_those_of_the_table() -> None:
+    advisor = Advisor(past(), "deep-kernel-surrogate")
+    assert advisor.ask() in [dict(c) for c in TRIED]
+    names = ScoreTable.of_trials(["a", "a", "b", "b"], ["x", "y", "x", "y"], [1.0, 2.0, 2.0, 3.0])
+    with pytest.raises(UserError, match="reads the settings of candidates, and those of this table are names alone"):
+        Advisor(names, "in-context-surrogate")

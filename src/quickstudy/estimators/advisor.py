@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..arguments import parameters
 from ..errors import UserError
 from ..learner import Learner
 from ..outputs import Gaussian
-from ..registry import build
+from ..registry import build, find
 from ..rng import Rng
 from ..task import Examples
 from ..tasks.scores.candidates import name_of
@@ -57,7 +58,7 @@ class Advisor:
         fresh: int = 0,
         seed: int = 0,
     ):
-        made: Any = build("learner", {"name": learner}) if isinstance(learner, str) else copy.deepcopy(learner)
+        made: Any = _named(learner, table) if isinstance(learner, str) else copy.deepcopy(learner)
         if made.kinds != ("regression",) or not made.zero_shot or not hasattr(made, "meta_fit"):
             raise UserError(
                 f"{type(made).__name__} does not learn from tables of scores; choose a learner of selection, such as"
@@ -145,3 +146,13 @@ class Advisor:
             encoding = self.space.encode(new) if known.shape[1] > 1 else known.new_empty(len(new), 0)
             x[numbers < 0] = torch.cat([known.new_full((len(new), 1), -1.0), encoding.to(known.dtype)], 1)
         return x
+
+
+def _named(name: str, table: ScoreTable) -> Learner:
+    """A learner by its name; one that reads encodings is made for as many columns as those of the table have."""
+    columns = table.candidates.encoding.shape[1]
+    reads = "inputs" in parameters(find("learner", name).load())
+    if reads and not columns:
+        raise UserError(f"'{name}' reads the settings of candidates, and those of this table are names alone.")
+    made: Learner = build("learner", {"name": name} | ({"inputs": columns} if reads else {}))
+    return made
