@@ -136,7 +136,9 @@ def check(python, arguments):
     """All that CI checks, also after a failure. The tests come last, so that their summary stands near the end."""
     tools = [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]]
     scripts = [[f"benchmarks/{path.name}", "--quick"] for path in sorted((ROOT / "benchmarks").glob("[!_]*.py"))]
-    scripts += [["docs/make.py", "--check"]] if (ROOT / "docs" / "make.py").exists() else []
+    scripts += [
+        [name, *more] for name, *more in (["docs/make.py", "--check"], [".ci/audit.py"]) if (ROOT / name).exists()
+    ]
 
     def shown(step):
         print("\n==", *step, flush=True)
