@@ -58,6 +58,8 @@ GIVEN: dict[str, Any] = {
     "attributes": FEATURES,
     "classes": OUTPUTS,
     "learner": {"name": "maml", "net": mlp(FEATURES, OUTPUTS)},
+    "first": {"name": "prototypical", "encoder": mlp(FEATURES, WIDTH)},
+    "second": {"name": "nearest"},
 }
 DEVICE = {
     "prototypical": {"name": "prototypical", "encoder": {"name": "conv4"}},

@@ -64,6 +64,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "pooled": {"net": MLP, "steps": 3},
     "trees": {"rounds": 5, "leaf": 1},
     "majority": {},
+    "beside": {"first": {"name": "prototypical", "encoder": MLP}, "second": {"name": "linear", "penalty": 2.0}},
     "standardised": {"learner": {"name": "fomaml", "net": MLP}, "outputs": 3},
     "conv4": {"size": 16, "width": 4, "downsample": "stride", "outputs": 5},
     "resnet12": {"channels": 1, "widths": [2, 2, 2, 4]},

@@ -67,7 +67,10 @@ def pack(value: Any, prefix: str = "") -> tuple[dict[str, Tensor], Any]:
 
 
 def unpack(cls: type[S], tensors: dict[str, Tensor], plan: Any) -> S:
-    """Put a state of class `cls` together again; its class comes from the learner, never from the file."""
+    """Put a state of class `cls` together again; its class comes from the learner, never from the file.
+
+    A class whose fields hold states of other classes names these in `inside`, by field.
+    """
     made = _unpack(tensors, plan, "", cls)
     if not isinstance(made, cls):
         raise BadFile(f"This file does not hold a {cls.__name__}.")
@@ -80,7 +83,8 @@ def _unpack(tensors: dict[str, Tensor], plan: Any, prefix: str, cls: type | None
     kind, items = next(iter(plan.items()))
     if kind == "value":
         return items
-    values = {k: _unpack(tensors, p, f"{prefix}/{k}" if prefix else k) for k, p in items.items()}
+    inside: dict[str, type] = getattr(cls, "inside", {})
+    values = {k: _unpack(tensors, p, f"{prefix}/{k}" if prefix else k, inside.get(k)) for k, p in items.items()}
     if kind == "tuple":
         return tuple(values[str(i)] for i in range(len(values)))
     if kind == "state" and cls is not None:

@@ -157,5 +157,11 @@ LEARNERS = entries(
     ("pooled", _B + "pooled:Pooled", "one network for all tasks, fine-tuned or not", "arXiv:1703.03400"),
     ("trees", _B + "trees:Trees", "gradient-boosted trees grown on the new task alone", "doi:10.1214/aos/1013203451"),
     ("majority", _B + "majority:Majority", "the commonest class, or the mean target"),
+    (
+        "beside",
+        _L + "stacking.beside:Beside",
+        "two other learners, each trusted as past tasks bear it out",
+        "doi:10.1214/ss/1177013825",
+    ),
     ("standardised", _L + "standardised:Standardised", "another learner, with targets scaled as in meta-train"),
 )

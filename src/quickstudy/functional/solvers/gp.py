@@ -45,6 +45,22 @@ def matern52(x: Float[Tensor, "... n d"], z: Float[Tensor, "... m d"], lengthsca
     return (1 + ratio + ratio.square() / 3) * torch.exp(-ratio)
 
 
+def tanimoto(x: Float[Tensor, "... n d"], z: Float[Tensor, "... m d"]) -> Float[Tensor, "... n m"]:
+    """x z / (|x|^2 + |z|^2 - x z): the share of common bits in two fingerprints of molecules; 0 for two empty ones.
+
+    Numbers are to be 0 or above, or it is no covariance.
+
+    Source: Ralaivola et al. 2005 (doi:10.1016/j.neunet.2005.07.009).
+
+    >>> tanimoto(torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([[1.0, 0.0, 1.0], [1.0, 1.0, 0.0]]))
+    tensor([[0.3333, 1.0000]], dtype=torch.float64)
+    """
+    x, z = widened(x), widened(z)
+    common = x @ z.transpose(-1, -2)
+    either = x.square().sum(-1).unsqueeze(-1) + z.square().sum(-1).unsqueeze(-2) - common
+    return common / either.clamp(min=1e-30)
+
+
 def periodic(
     x: Float[Tensor, "... n d"], z: Float[Tensor, "... m d"], lengthscale: Scalar, period: Scalar
 ) -> Float[Tensor, "... n m"]:

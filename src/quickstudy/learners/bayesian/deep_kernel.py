@@ -18,7 +18,7 @@ from ...rng import Rng
 from ...task import Examples, Task
 from ..embeds import Embeds, feature_length
 
-KERNELS = ("rbf", "linear", "cosine", "spectral")
+KERNELS = ("rbf", "linear", "cosine", "tanimoto", "spectral")
 LEAST_NOISE = 1e-6  # variance; below it a covariance of neighbours would have no Cholesky factor in float64 either
 
 
@@ -56,8 +56,9 @@ class DeepKernel(Embeds):
 
     Args:
         encoder: (n, *feature) -> (n, d).
-        kernel: 'rbf', 'linear', 'cosine' (linear on features of length one, the paper's best on images) or 'spectral'
-            (a mixture in the frequencies, for functions that go on repeating themselves).
+        kernel: 'rbf', 'linear', 'cosine' (linear on features of length one, the paper's best on images), 'tanimoto'
+            (common bits, for fingerprints of molecules: with `nn.Flatten()` for an encoder) or 'spectral' (a mixture
+            in the frequencies, for functions that go on repeating themselves).
         lengthscale: where that of 'rbf' begins, in units of the features. The frequencies of 'spectral' begin as random
             draws from the spectral density of this 'rbf'.
         scale: where the standard deviation of the functions begins.
@@ -119,6 +120,8 @@ class DeepKernel(Embeds):
         variance = gp.widened((2 * self.log_scale).exp())
         if self.kernel == "rbf":
             return variance * gp.rbf(a, b, self.log_lengthscale.exp())
+        if self.kernel == "tanimoto":
+            return variance * gp.tanimoto(a, b)
         if self.kernel == "cosine":
             a, b = F.normalize(a, dim=-1), F.normalize(b, dim=-1)
         return variance * gp.linear(a, b)
