@@ -144,7 +144,7 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in found.read_text(encoding="ascii").split()]
 
 
-def until(holds: object, seconds: float = 90) -> None:
+def until(holds: object, seconds: float = 300) -> None:  # a busy machine takes its time
     deadline = time.monotonic() + seconds
     while not holds():  # type: ignore[operator]
         assert time.monotonic() < deadline

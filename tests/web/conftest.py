@@ -87,7 +87,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., s
         thread.join(20)
 
 
-@pytest.fixture(scope="session")
+# Of a file, not of the session: while playwright is open its event loop is that of the thread, where tests of the
+# service that may come after those of the page have theirs.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     driver = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
     path = shutil.which("chromium")
