@@ -5,11 +5,12 @@
 
 Server and clients share the machine, over connections that are kept open. `adapt`: one client makes tasks of 5 classes
 with 5 pictures of 28 x 28 each, which a Conv-4 learns. `predict`: 8 clients ask one question at a time about 16
-tasks of vectors, a prototypical network over 64 numbers; errors are those of 64 clients. `soak`: 8 clients make and ask
-tasks of vectors; memory is compared with that after a fifth of the time. `kill`: the server is killed at random times
-while 8 clients make and teach tasks, and started again on the same store; an example is lost when it was acknowledged
-and is not there at the end. Learners have the weights that they begin with: time does not depend on them. Intervals
-are over rounds.
+tasks of vectors, a prototypical network over 64 numbers; errors are those of 64 clients. `tasks`: 10,000 tasks are
+made, each is asked once in random order, and the list is paged and searched. `soak`: 8 clients make and ask tasks of
+vectors; memory is compared with that after a fifth of the time. `kill`: the server is killed at random times while 8
+clients make and teach tasks, and started again on the same store; an example is lost when it was acknowledged and is
+not there at the end. Learners have the weights that they begin with: time does not depend on them. Intervals are over
+rounds.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def main() -> None:
         with forked(Rng(0)):
             save_bundle(home / "vectors", Prototypical(MLP(WIDTH, 64, hidden=(64,))), feature=(WIDTH,))
             save_bundle(home / "pictures", Prototypical(Conv4()), feature=(1, 28, 28))
-        for work in (adapt, predict, soak, kill):
+        for work in (adapt, predict, tasks, soak, kill):
             if options.only in f"service/{work.__name__}":
                 _records.write("service", work(home, options), quick=options.quick)
 
@@ -84,6 +85,25 @@ def predict(home: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
         record("predict", "p99_ms", [load.percentile(0.99) for load in loads], loads, **extra),
         record("predict", "errors", [float(len(many.errors))], [many], variant="64 clients"),
     ]
+
+
+def tasks(home: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
+    each = 10 if options.quick else 625
+    with server(home / "vectors", options.threads) as (port, process):
+        load = run(port, 16, made, each)
+        ids = [answer["id"] for answer in load.answers]
+        chance = random.Random(0)
+        chance.shuffle(ids)
+        asked = run(port, 8, asking(ids), len(ids) // 8)
+        listed = run(port, 1, listing(len(ids)), 20)
+        memory = resident(process.pid) / 2**20
+    variant = f"{len(ids):,} tasks"
+    return [
+        record("tasks", "errors", [float(len(load.errors + asked.errors + listed.errors))], [load, asked, listed],
+               variant=variant, rss_mb=round(memory)),
+        record("tasks", "p99_ms", [asked.percentile(0.99)], [asked], variant=f"{variant}, one question each"),
+        record("tasks", "list_p95_ms", [listed.percentile(0.95)], [listed], variant=f"{variant}, pages and searches"),
+    ]  # fmt: skip
 
 
 def soak(home: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -160,6 +180,17 @@ def asking(tasks: list[str]) -> Any:
         body = json.dumps({"x": [vector(client % WAYS)]}).encode()
         for i in range(count):
             yield "POST", f"/v1/tasks/{tasks[(client + i) % len(tasks)]}/predict", body
+
+    return ask
+
+
+def listing(tasks: int) -> Any:
+    """Pages of the list, and searches in it."""
+
+    def ask(client: int, count: int) -> Iterator[Request]:
+        for i in range(count):
+            yield "GET", f"/v1/tasks?offset={i * tasks // count}&limit=50", None
+            yield "GET", f"/v1/tasks?search=client%20{client + i}", None
 
     return ask
 
