@@ -18,19 +18,22 @@ RUN = "import sys; from quickstudy.cli.serve import serve_command; serve_command
 
 
 @contextlib.contextmanager
-def server(bundle: Path, threads: int, *, store: str = "") -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+def server(
+    bundle: Path, threads: int, *, store: str = "", cache: str = "64MiB"
+) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     """A server in a process of its own, which answers; its port and the process.
 
     Args:
         bundle: that it serves.
         threads: of torch.
         store: name of the store beside the bundle; a new one when empty.
+        cache: ceiling of the states in memory.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     kept = f"sqlite:///{bundle.parent}/{store or time.monotonic_ns()}.db"
-    more = ("--port", str(port), "--store", kept, "--threads", str(threads))
+    more = ("--port", str(port), "--store", kept, "--threads", str(threads), "--cache", cache)
     process = subprocess.Popen([sys.executable, "-c", RUN, str(bundle), *more], stdout=subprocess.DEVNULL)
     try:
         while True:

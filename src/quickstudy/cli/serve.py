@@ -27,11 +27,14 @@ from ..extras import brought_in
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes behind the port.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of torch, for each process.")
 @click.option("--rate", type=click.FloatRange(min=0), help="Requests a second of one client; 0 for no limit.")
+@click.option(
+    "--cache", metavar="SIZE", default="64MiB", show_default=True, help="Learned tasks in memory, for each process."
+)
 @click.option("--runs", type=click.Path(path_type=Path), help="A folder of training runs to show.")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in a browser.")
 def serve_command(
     bundle: Path, host: str, port: int, store: str | None, token_file: Path | None, names: tuple[str, ...],
-    workers: int, threads: int | None, rate: float | None, runs: Path | None, open_page: bool,
+    workers: int, threads: int | None, rate: float | None, cache: str, runs: Path | None, open_page: bool,
 ) -> None:  # fmt: skip
     """Teach and ask BUNDLE on a page in the browser, and over HTTP (docs/serve.md).
 
@@ -45,13 +48,14 @@ def serve_command(
     """
     for module in ("fastapi", "uvicorn", "prometheus_client"):
         brought_in(module, "The service", "serve")
+    from ..engine.budget import in_bytes
     from ..serve.http.tokens import token_of
     from ..serve.running import serve
     from ..serve.settings import Limits, Settings
 
     folder = bundle.resolve()
     token, fresh = (None, None) if token_file is None else token_of(token_file)
-    limits = Limits()
+    limits = Limits(cache=in_bytes(cache))
     if rate is not None:
         limits = dataclasses.replace(limits, rate=rate or None, local_rate=rate or None)
     if threads is None and workers > 1:
